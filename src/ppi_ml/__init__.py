@@ -1,0 +1,60 @@
+"""Post-purchase intelligence: who will churn, when they order next, when they run out.
+
+    log = ppi_ml.load_demo()
+    run = ppi_ml.train(log, target="churn", settings={"tune.trials": 5})
+    ppi_ml.Scorer.load(run.bundle).score(log, cutoff="2011-12-09")
+
+Names are imported when they are first used, so that `import ppi_ml` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ppi_ml.config import Config
+    from ppi_ml.dataset import build_features
+    from ppi_ml.errors import PpiError
+    from ppi_ml.events import EventLog
+    from ppi_ml.inputs import load, load_demo
+    from ppi_ml.models.curve import Curves
+    from ppi_ml.runs import Run
+    from ppi_ml.scoring import Scorer
+    from ppi_ml.training import train
+
+__all__ = [
+    "Config",
+    "Curves",
+    "EventLog",
+    "PpiError",
+    "Run",
+    "Scorer",
+    "build_features",
+    "load",
+    "load_demo",
+    "train",
+]
+
+_HOMES = {
+    "Config": "config",
+    "Curves": "models.curve",
+    "EventLog": "events",
+    "PpiError": "errors",
+    "Run": "runs",
+    "Scorer": "scoring",
+    "build_features": "dataset",
+    "load": "inputs",
+    "load_demo": "inputs",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

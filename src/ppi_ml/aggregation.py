@@ -1,0 +1,136 @@
+"""How a family's declarations become columns: one grouped aggregation per view, in polars.
+
+Sums run over integers, so that any split into buckets and a single customer alone give the same
+float32. Row counts never change: a customer without a row in a view has 0 counts and null means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from ppi_ml.declare import Expression, Family, Feature
+from ppi_ml.instants import DAY_US
+from ppi_ml.snapshot import Past
+
+_COUNTS = ("count", "rate", "distinct")
+_OBSERVED_SHARE = 4
+
+
+def compute(family: Family, past: Past) -> pl.DataFrame:
+    """One row per customer of the past (sorted by id), one Float64 column per declared column.
+
+    Columns of a family whose tables are absent are null throughout.
+    """
+    frame = past.customers
+    for view in _views(family):
+        frame = _add_view(frame, family, view, past)
+    for expression in family.expressions:
+        frame = frame.with_columns(_safe(expression.compute()).alias(column_of(family, expression)))
+    return frame.drop("seen_us", "silent_us")
+
+
+def column_of(family: Family, expression: Expression) -> str:
+    """The full column name of a named expression."""
+    return f"{family.name}__{expression.name}"
+
+
+def columns_of(family: Family) -> list[tuple[str, Feature | Expression]]:
+    """Every column of a family in order, with the declaration that makes it."""
+    plain = [(name, f) for f in family.features for name, _ in f.columns(family.name)]
+    named: Iterable[Expression] = family.expressions
+    if family.fitted is not None:
+        named = (*family.expressions, *family.fitted.describes)
+    return [*plain, *((column_of(family, e), e) for e in named)]
+
+
+def _views(family: Family) -> list[str]:
+    return list(dict.fromkeys(f.view for f in family.features))
+
+
+def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.DataFrame:
+    features = [f for f in family.features if f.view == view]
+    table = "order_lines" if view in ("purchases", "lines") else view
+    if not past.has(table):
+        names = [name for f in features for name, _ in f.columns(family.name)]
+        return frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in names)
+    rows = past.view(view)
+    if family.rows and view in family.rows:
+        rows = rows.with_columns(**family.rows[view]())
+    raw = rows.group_by("customer_id").agg(
+        _aggregate(f, window).alias(name)
+        for f in features
+        for name, window in f.columns(family.name)
+    )
+    frame = frame.join(raw, on="customer_id", how="left", maintain_order="left")
+    exposure = pl.min_horizontal(pl.col("seen_us"), past.view_age_us(view))
+    return frame.with_columns(
+        _finish(f, name, window, exposure).alias(name)
+        for f in features
+        for name, window in f.columns(family.name)
+    )
+
+
+def _inside(window: int | None) -> pl.Expr:
+    age = pl.col("age_us")
+    return age.is_not_null() if window is None else age <= window * DAY_US
+
+
+def _aggregate(feature: Feature, window: int | None) -> pl.Expr:
+    """The aggregation of one column over the rows of one customer."""
+    inside = _inside(window)
+    if feature.where is not None and feature.aggregate != "share":
+        inside = inside & pl.col(feature.where)
+    if feature.aggregate in ("count", "rate"):
+        return inside.sum().cast(pl.Int64)
+    if feature.aggregate == "share":
+        if feature.of is not None:
+            inside = inside & pl.col(feature.of)
+        hits = (inside & pl.col(feature.where or "")).sum().cast(pl.Int64)
+        return hits / _positive(inside.sum())
+    if feature.aggregate == "days_since":
+        return pl.col("age_us").filter(inside).min()
+    if feature.aggregate == "entropy":
+        return pl.col(feature.of or "").filter(inside).unique_counts().entropy(normalize=True)
+    return _of_values(feature, pl.col(feature.of or "").filter(inside))
+
+
+def _of_values(feature: Feature, values: pl.Expr) -> pl.Expr:
+    count = values.count()
+    if feature.aggregate == "sum":
+        return pl.when(count > 0).then(values.sum())
+    if feature.aggregate == "mean":
+        return values.sum() / _positive(count)
+    if feature.aggregate == "std":
+        return values.cast(pl.Float64).std()
+    simple = {
+        "min": values.min(), "max": values.max(), "median": values.median(),
+        "first": values.drop_nulls().first(), "last": values.drop_nulls().last(),
+        "distinct": values.drop_nulls().n_unique(),
+    }  # fmt: skip
+    return simple[feature.aggregate]
+
+
+def _finish(feature: Feature, name: str, window: int | None, exposure: pl.Expr) -> pl.Expr:
+    """Zero counts for absent rows, units, rates over the observed time, and window honesty."""
+    value = pl.col(name)
+    if feature.aggregate in _COUNTS:
+        value = value.fill_null(0)
+    if feature.aggregate == "rate" and window is not None:
+        value = value / (pl.min_horizontal(exposure, window * DAY_US) / DAY_US)
+    scale = float(DAY_US) if feature.aggregate == "days_since" else feature.scale
+    value = value.cast(pl.Float64) / scale
+    if feature.honest and window is not None:
+        value = pl.when(exposure * _OBSERVED_SHARE >= window * DAY_US).then(value)
+    return _safe(value)
+
+
+def _positive(count: pl.Expr) -> pl.Expr:
+    return pl.when(count > 0).then(count)
+
+
+def _safe(value: pl.Expr) -> pl.Expr:
+    """Infinite or undefined values are null: nobody should learn from a division by zero."""
+    value = value.cast(pl.Float64)
+    return pl.when(value.is_finite()).then(value)

@@ -1,0 +1,1 @@
+"""The shelf of baselines: one file each, found by its name."""

@@ -1,0 +1,15 @@
+"""MBG/NBD alone: buy till you die, fitted at the end of the training part."""
+
+from __future__ import annotations
+
+from ppi_ml.baselines._kit import Predict, process
+from ppi_ml.declare import Baseline
+from ppi_ml.recipe import Problem
+
+
+def fit(problem: Problem) -> Predict:
+    """P(no purchase within the horizon) of the process, not its P(alive)."""
+    return process(problem, "mbg_nbd")
+
+
+BASELINE = Baseline("mbg_nbd", "MBG/NBD, P(no purchase within the horizon)", fit)

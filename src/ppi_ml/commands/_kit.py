@@ -1,0 +1,103 @@
+"""What the commands share: options that are the same everywhere, and ways to print and write."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ppi_ml.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ppi_ml.runs import Run
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads at the same time.", metavar="N")
+]
+
+FORMATS = ("parquet", "csv", "jsonl")
+
+
+def limit_threads(threads: int | None) -> None:
+    """Hold the libraries to so many threads; before they are imported, or it has no effect."""
+    if threads is not None:
+        for variable in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[variable] = str(threads)
+
+
+def say(value: object) -> None:
+    """Print a result: text as it is, anything else as JSON."""
+    typer.echo(value if isinstance(value, str) else json.dumps(value, indent=2, default=str))
+
+
+def columns(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of equal keys as aligned columns under their names."""
+    if not rows:
+        return ""
+    cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = (
+        (cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells
+    )
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def where(run: Run) -> str:
+    """Where the parts of a run lie."""
+    folder = Path(run.folder)
+    parts = {
+        "scorecard": folder / "scorecard.md",
+        "predictions": folder / "predictions.parquet",
+        "bundle": folder / "bundle",
+        "MLflow run": run.run_id,
+    }
+    return "\n".join(f"{name + ':':<13}{part}" for name, part in parts.items() if part)
+
+
+def format_of(path: Path, asked: str | None) -> str:
+    """The format to write: the one asked for, else the one that the file name ends in."""
+    found = asked or path.suffix.removeprefix(".")
+    if found not in FORMATS:
+        raise UsageError(f'--format: expected one of {", ".join(FORMATS)}, got "{found}"')
+    return found
+
+
+def write_table(frame: pd.DataFrame, path: Path, kind: str) -> None:
+    """Write a table whole or not at all; `kind` is one of `FORMATS`."""
+    writers: dict[str, Any] = {
+        "parquet": lambda to: frame.to_parquet(to, index=False),
+        "csv": lambda to: frame.to_csv(to, index=False),
+        "jsonl": lambda to: frame.to_json(
+            to, orient="records", lines=True, date_format="iso", double_precision=15
+        ),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        writers[kind](temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text file that are not blank."""
+    return [
+        line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
+    ]
+
+
+def whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    """The numbers of an option such as 7,14,30."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f'{option}: expected whole numbers such as 7,14,30, got "{text}"')
+    return tuple(map(int, parts))

@@ -1,0 +1,331 @@
+"""One training, written down: pydantic models of every section, read from and written to YAML.
+
+A setting comes from, first match wins: `--set tune.trials=50`, the environment
+(`PPI_ML_TUNE__TRIALS=50`: two underscores between section and setting), the file, the default.
+Relative paths inside a file are relative to the current directory, not to the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from ppi_ml import settings
+from ppi_ml.errors import ConfigError, UsageError
+from ppi_ml.instants import parse_days, parse_zone
+
+
+def _length(value: object, least: int) -> int:
+    try:
+        days = parse_days(value)  # type: ignore[arg-type]  # it refuses what it cannot read
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    if days < least:
+        raise ValueError(f'expected a length of at least {least}d, got "{days}d"')
+    return days
+
+
+def _days(least: int) -> tuple[object, ...]:
+    schema = {"type": ["string", "integer"], "pattern": r"^\d+\s*d(ays?)?$", "minimum": least}
+    return (
+        BeforeValidator(lambda value: _length(value, least)),
+        PlainSerializer(lambda days: f"{days}d", return_type=str),
+        WithJsonSchema({**schema, "examples": ["90d"]}),
+    )
+
+
+def _zone(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            parse_zone(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+    return value
+
+
+def _moment(value: object) -> object:
+    text = value.isoformat() if isinstance(value, date) else value
+    if isinstance(text, str):
+        try:
+            datetime.fromisoformat(text)
+        except ValueError as error:
+            message = f'expected a date such as 2011-12-09 or an ISO date and time, got "{text}"'
+            raise ValueError(message) from error
+    return text
+
+
+Whole = Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Lag = Annotated[int, *_days(0)]
+Length = Annotated[int, *_days(1)]
+Zone = Annotated[str, BeforeValidator(_zone)]
+Moment = Annotated[str, BeforeValidator(_moment)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80, examples=["churn_online_retail"]),
+]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown settings, docstrings become descriptions."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class TableSettings(Section):
+    """Where one table lies and how its columns are called there."""
+
+    path: str
+    """A file, a glob such as exports/orders-*.csv, or a partitioned folder."""
+    columns: dict[str, str] = {}
+    """Our column name -> the name in the file; columns not named keep theirs."""
+    constants: dict[str, str | Whole | Number] = {}
+    """Columns that the file lacks and that hold one value everywhere."""
+    granularity: Literal["instant", "day"] = "instant"
+    """day: the file holds dates without a time, and a day is known when it is over."""
+
+
+class DataSettings(Section):
+    """Where the events come from and how they are read."""
+
+    source: str
+    """A name on the sources shelf: online_retail, files ..."""
+    path: str | None = None
+    """What the source reads; null: the copy that ships, where there is one."""
+    tables: dict[str, TableSettings] = {}
+    """The tables of the source `files`, by name."""
+    timezone: Zone = "UTC"
+    """The business zone: days, weekdays and seasons are those of its clock."""
+    currency: str | None = None
+    """The one currency of the log; null: whatever the currency column holds."""
+    known_lag: dict[str, Lag] = {}
+    """Table -> days after which an event was known, where the table does not say."""
+    until: Moment | None = None
+    """Pretend that the log ends there: a date (00:00 in the zone) or an instant."""
+    keep_months: Count | None = None
+    """Drop older events at load, counted in the report; null keeps everything."""
+    max_quarantined: Annotated[Number, Field(ge=0, le=1)] = 0.05
+    """Share of unusable rows above which loading fails."""
+    max_staleness: Lag = 2
+    """How old the last event of a table may be at the cutoff when scoring."""
+
+    @model_validator(mode="after")
+    def _files_have_tables(self) -> Self:
+        if self.source == "files" and "order_lines" not in self.tables:
+            raise ValueError("source files needs data.tables.order_lines with a path")
+        return self
+
+
+class TargetSettings(Section):
+    """What is predicted."""
+
+    name: str
+    """A name on the targets shelf, such as churn."""
+    horizon: Length = 90
+    """The question is asked about [cutoff, cutoff + horizon)."""
+    active_within: Length = 180
+    """Eligible are customers with a purchase in so many days before the cutoff."""
+
+
+class FeatureSettings(Section):
+    """What the model may look at."""
+
+    families: Literal["all"] | Names = "all"
+    """Names on the features shelf; all: every family whose tables are there."""
+    windows: Annotated[tuple[Length, ...], Field(min_length=1)] = (30, 90, 180, 365)
+    """Windows before the cutoff over which events are counted and summed."""
+
+
+class FoldSettings(Section):
+    """Which cutoffs train and which test."""
+
+    every: Length = 30
+    """Distance between training cutoffs."""
+    train_cutoffs: Count = 12
+    """At most so many training cutoffs."""
+    test_cutoffs: Count = 2
+    """At least so many test cutoffs, later than all training cutoffs."""
+
+
+class TreeSettings(Section):
+    """The trees to start from; tuning keeps them unless something beats them."""
+
+    num_leaves: Annotated[Whole, Field(ge=2)] = 6
+    """Leaves of one tree."""
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.05
+    """Shrinkage of each tree."""
+    min_data_in_leaf: Count = 300
+    """Rows that a leaf must hold."""
+    lambda_l2: Annotated[Number, Field(ge=0)] = 30.0
+    """L2 penalty on leaf values."""
+
+
+class ModelSettings(Section):
+    """How the curve is built."""
+
+    stages: Literal["auto", "process", "process+glm", "process+glm+trees"] = "auto"
+    """auto: a stage is kept where it wins out of time inside the training part."""
+    processes: Annotated[
+        tuple[Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "gaps"], ...], Field(min_length=1)
+    ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
+    """Purchase processes that feed the first stage."""
+    season: Literal["auto"] = "auto"
+    """auto: a seasonal term where the history is long enough for one."""
+    members: Literal["auto", "staged"] = "auto"
+    """Members of the ensemble."""
+    max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
+    """Training rows above which customers are sampled, with weights."""
+    trees: TreeSettings = TreeSettings()
+    """Settings of the tree stage."""
+
+
+class TuneSettings(Section):
+    """The search for tree settings."""
+
+    trials: Count = 20
+    """Trials, the settings of model.trees included."""
+    minutes: Annotated[Number, Field(gt=0)] | None = None
+    """Stop after so many minutes; null: never, and the result repeats."""
+    objective: Literal["log_loss"] = "log_loss"
+    """What the search minimises on forward folds."""
+    workers: Count = 1
+    """Trials at the same time; only 1 repeats exactly."""
+
+
+class EngineSettings(Section):
+    """What the work runs on."""
+
+    kind: Literal["local"] = "local"
+    """local: this machine."""
+    threads: Count = 2
+    """Threads at the same time."""
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s?[MG]B$", examples=["4GB"])] = "4GB"
+    """Memory to stay within, such as 4GB."""
+
+
+class TrackingSettings(Section):
+    """Where runs are recorded besides their folder."""
+
+    kind: Literal["mlflow", "none"] = "mlflow"
+    """none: only the run folder."""
+    uri: str | None = None
+    """null: MLFLOW_TRACKING_URI, else the sqlite store mlruns/mlflow.db."""
+
+
+class OutputSettings(Section):
+    """Where run folders are written."""
+
+    folder: str = "mlruns/runs"
+    """The folder that holds one folder per run."""
+
+
+class Config(Section):
+    """A whole training. Only `data` and `target` are required."""
+
+    version: Literal[1] = 1
+    """Version of this format."""
+    name: Name = "run"
+    """Names run folder, MLflow experiment and model; default: the target's name."""
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 7
+    """Every random draw follows from it."""
+    data: DataSettings
+    """Where the events come from."""
+    plugins: tuple[str, ...] = ()
+    """Paths of your own files that hold a FAMILY, TARGET, BASELINE or SOURCE."""
+    target: TargetSettings
+    """What is predicted."""
+    features: FeatureSettings = FeatureSettings()
+    """What the model may look at."""
+    folds: FoldSettings = FoldSettings()
+    """Which cutoffs train and which test."""
+    model: ModelSettings = ModelSettings()
+    """How the curve is built."""
+    tune: TuneSettings = TuneSettings()
+    """The search for tree settings."""
+    baselines: Literal["auto"] | tuple[str, ...] = "auto"
+    """auto: the target's own list; else names on the baselines shelf."""
+    engine: EngineSettings = EngineSettings()
+    """What the work runs on."""
+    tracking: TrackingSettings = TrackingSettings()
+    """Where runs are recorded besides their folder."""
+    output: OutputSettings = OutputSettings()
+    """Where run folders are written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_target(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "name" not in values:
+            target = values.get("target")
+            if isinstance(target, Mapping) and "name" in target:
+                return {**values, "name": target["name"]}
+        return values
+
+    @classmethod
+    def read(
+        cls,
+        source: str | Path | Mapping[str, Any] | None = None,
+        sets: Mapping[str, object] | Iterable[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> Config:
+        """The config of a YAML file, a dict, or of settings alone.
+
+        Args:
+            source: path of a YAML file, a nested dict, or None for an empty one.
+            sets: overrides, as `{"tune.trials": 50}` or as `["tune.trials=50"]`.
+            environ: where `PPI_ML_*` is looked up; None: the process's own environment.
+
+        Raises:
+            ConfigError: one line per wrong setting: file, path, what was expected and found.
+        """
+        schema = json_schema()
+        values = settings.read_mapping(source)
+        found = settings.from_environment(os.environ if environ is None else environ, schema)
+        for path, (_, value) in found.items():
+            settings.assign(values, path, value)
+        for path, value in settings.from_sets(sets):
+            settings.assign(values, path, value)
+            found.pop(path, None)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            prefix = f"{source}: " if isinstance(source, str | Path) else ""
+            lines = settings.explain(error.errors(), values, schema)
+            origins = {
+                path: f" ({variable} in the environment)" for path, (variable, _) in found.items()
+            }
+            raise ConfigError(
+                "\n".join(prefix + line + origins.get(line.split(":")[0], "") for line in lines)
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting, defaults included, as JSON-able values; lengths as "90d"."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """Every setting, defaults included; `Config.read` of it gives the same config."""
+        return settings.write(self.to_dict())
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a config file, for editors and for the messages of `Config.read`."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,157 @@
+"""What can be put on a shelf: a family, a target, a baseline, a source, a command.
+
+Declarations are data. They say what a thing is; the kit of its shelf says how it is done. This
+module imports nothing heavy, so that the command line starts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Aggregate = Literal[
+    "count", "rate", "sum", "mean", "std", "min", "max", "median", "first", "last",
+    "distinct", "share", "days_since", "entropy",
+]  # fmt: skip
+STANDARD_WINDOWS = (30, 90, 180, 365)
+"""Windows in days of features that follow the setting `features.windows`."""
+Kind = Literal["duration", "probability"]
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One aggregate over the rows of one view of the past, once per window.
+
+    Columns are named `<family>__<what>__<aggregate>__<window>d`, without the last part when the
+    whole past counts. Without windows a feature reaches back to the first event.
+    """
+
+    what: str
+    aggregate: Aggregate
+    view: str
+    unit: str
+    null: str
+    of: str | None = None
+    """Row-level column that is aggregated (for `share`, a boolean one: the rows that count);
+    integers are summed exactly, then scaled."""
+    where: str | None = None
+    """Row-level boolean column; only its true rows count (for `share`: the numerator)."""
+    windows: tuple[int, ...] = ()
+    """Days before the cutoff; none means the whole past."""
+    scale: float = 1.0
+    """The stored integer is divided by this (money 10,000; quantity 1,000; time in days)."""
+    trees: bool = True
+    """False: only smooth models may see it, because it would tell a tree which date it is."""
+    honest: bool = True
+    """Null where less than a quarter of the window was observed."""
+
+    def columns(self, family: str) -> list[tuple[str, int | None]]:
+        """(column name, window in days or None) of every column this feature makes."""
+        stem = f"{family}__{self.what}__{self.aggregate}"
+        return [(f"{stem}__{w}d", w) for w in self.windows] or [(stem, None)]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A named expression over the columns of its own family: what the vocabulary cannot say."""
+
+    name: str
+    unit: str
+    null: str
+    view: str
+    compute: Callable[[], pl.Expr]
+    needs: tuple[str, ...] = ()
+    """Columns without which it is left out, because the settings may ask for other windows."""
+    trees: bool = True
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Columns that need a state learned from everybody's past at the cutoff.
+
+    `collect` turns one bucket's columns into a bounded partial of integers; partials are added up;
+    `fit` makes the JSON state; `columns` applies a state. A training row at cutoff s uses the
+    state of s; scoring replays the state of the bundle.
+    """
+
+    collect: Callable[[pl.DataFrame], dict[str, int]]
+    fit: Callable[[Mapping[str, int]], State]
+    columns: Callable[[State], Mapping[str, pl.Expr]]
+    describes: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One file of features about one entity, computed from the past alone."""
+
+    name: str
+    entity: str
+    needs: tuple[str, ...]
+    features: tuple[Feature, ...]
+    rows: Mapping[str, Callable[[], Mapping[str, pl.Expr]]] | None = None
+    """View -> row-level columns added to it before aggregation."""
+    expressions: tuple[Expression, ...] = ()
+    fitted: Fitted | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted, for which entity, of which kind, and against which baselines."""
+
+    name: str
+    question: str
+    entity: str
+    kind: Kind
+    reading: str
+    metric: str
+    event: str
+    baselines: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The declaration as data, as the bundle carries it."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "entity": self.entity,
+            "kind": self.kind,
+            "reading": self.reading,
+            "metric": self.metric,
+            "event": self.event,
+        }
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A rule or classical model that the LightGBM model must beat.
+
+    `fit(problem)` returns `predict(rows) -> P(no purchase within the horizon)`, shape (n,), or
+    raises `NotTrainableError` with the reason.
+    """
+
+    name: str
+    description: str
+    fit: Callable[[Any], Callable[[Any], Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Turns what a shop system exports into raw tables; `read(settings)` -> table -> RawTable."""
+
+    name: str
+    description: str
+    attribution: str
+    read: Callable[[Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One verb of the command line; `run` is a typer function."""
+
+    name: str
+    help: str
+    run: Callable[..., None]

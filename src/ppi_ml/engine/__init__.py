@@ -1,0 +1,1 @@
+"""What work runs on: buckets of customers, here on this machine."""

@@ -1,0 +1,46 @@
+"""Every error that ppi_ml raises on purpose, with the exit code of the command line.
+
+    PpiError                      1  something went wrong inside
+    ├── UsageError                2  a command or call that cannot be understood
+    │   └── ConfigError           2  a wrong setting; the message starts with its path
+    ├── DataError                 3  the events break their contract
+    ├── IntegrityError            4  a damaged, foreign or incomplete bundle
+    └── NotTrainableError         1  a model or baseline that these data cannot train, and why
+
+A message says what was wrong, where, what was expected and how to fix it. It never holds a
+customer's value.
+"""
+
+from __future__ import annotations
+
+
+class PpiError(Exception):
+    """The root of the tree; `exit_code` is what `ppi-ml` ends with."""
+
+    exit_code = 1
+
+
+class UsageError(PpiError):
+    """A command or call that cannot be understood."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A wrong setting; the message starts with the path to it."""
+
+
+class DataError(PpiError):
+    """The events break their contract."""
+
+    exit_code = 3
+
+
+class IntegrityError(PpiError):
+    """A damaged, foreign or incomplete bundle."""
+
+    exit_code = 4
+
+
+class NotTrainableError(PpiError):
+    """A model or baseline that these data cannot train; the message says why."""

@@ -1,0 +1,321 @@
+"""The log: all tables together, validated, immutable, in one canonical form.
+
+Every table is a frame sorted by (customer_id, at, key) with `customer_id`, `at` (occurred_at) and
+`known` (known_at, never before `at`) in microseconds UTC, `wall` (what the clock of the business
+zone shows at `at`, in microseconds), then the columns of `ppi_ml.schema`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import html
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ppi_ml.errors import DataError, UsageError
+from ppi_ml.instants import DAY_US, Cutoff, parse_zone
+from ppi_ml.intake import Admitted, Granularity, RawTable, admit, settle_currency
+from ppi_ml.load_report import LoadReport
+from ppi_ml.schema import TABLES, table_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EventLog", "EventTable", "RawTable", "load_tables"]
+
+_NO_LAG: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """One table: its canonical frame and the period [observed_from, observed_until) it covers."""
+
+    name: str
+    frame: pl.DataFrame
+    granularity: Granularity
+    observed_from: Cutoff
+    observed_until: Cutoff
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """All tables of a brand. Nothing changes it; `until`, `customer` and `bucket` make new logs."""
+
+    tables: Mapping[str, EventTable]
+    timezone: str
+    currency: str
+    report: LoadReport
+
+    @property
+    def observed_from(self) -> Cutoff:
+        """Where the log begins: where its order lines begin."""
+        return self.tables["order_lines"].observed_from
+
+    @property
+    def observed_until(self) -> Cutoff:
+        """Where the log ends, exclusive: where its order lines end."""
+        return self.tables["order_lines"].observed_until
+
+    @property
+    def order_lines(self) -> pd.DataFrame:
+        """The order lines as pandas, times aware in the business zone, columns as in the schema."""
+        return self._pandas("order_lines")
+
+    @property
+    def returns(self) -> pd.DataFrame:
+        """The returns as pandas; no rows where the log has no such table."""
+        return self._pandas("returns")
+
+    @cached_property
+    def customers(self) -> pl.Series:
+        """The ids of all customers with an event in any table, sorted (n,)."""
+        ids = [table.frame["customer_id"] for table in self.tables.values()]
+        return pl.concat([column.unique() for column in ids]).unique().sort()
+
+    def until(self, value: object) -> EventLog:
+        """Only what was known before an instant (what `Cutoff.parse` reads), as if it were now.
+
+        `UsageError` if a table of granularity day is cut at anything but a local midnight.
+        """
+        cut = Cutoff.parse(value, self.timezone)
+        tables = {name: _cut(table, cut) for name, table in self.tables.items()}
+        return replace(self, tables=tables)
+
+    def customer(self, customer_id: str) -> EventLog:
+        """The log of one customer; `UsageError` if there is none of that id."""
+        log = self._filtered(
+            {
+                name: table.frame.filter(pl.col("customer_id") == str(customer_id))
+                for name, table in self.tables.items()
+            }
+        )
+        if not any(table.frame.height for table in log.tables.values()):
+            raise UsageError(
+                f"no such customer among the {len(self.customers)} of this log; ids are text, as "
+                "in log.customers"
+            )
+        return log
+
+    def bucket(self, index: int, count: int) -> EventLog:
+        """The log of the customers with crc32(id) % count == index."""
+        if not 0 <= index < count:
+            raise UsageError(f"expected a bucket from 0 to {count - 1}, got {index}")
+        return self._filtered(
+            {
+                name: table.frame.filter(self._hashes[name] % count == index)
+                for name, table in self.tables.items()
+            }
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the content; the order of the input rows and the report do not matter."""
+        digest = hashlib.sha256(f"ppi_ml log 1 {self.timezone} {self.currency}".encode())
+        for name in sorted(self.tables):
+            table = self.tables[name]
+            period = f"{table.observed_from.at} {table.observed_until.at}"
+            digest.update(f"{name} {table.granularity} {period} {table.frame.height}".encode())
+            derived = {column.name for column in TABLES[name].derived}
+            for column in table.frame.drop("wall", *derived):
+                digest.update(f"{column.name} {column.dtype}".encode())
+                for part in _content(column):
+                    digest.update(part)
+        return digest.hexdigest()
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{table.frame.height:,}</td><td>{table.granularity}</td>"
+            f"<td>{table.observed_from}</td><td>{table.observed_until}</td></tr>"
+            for name, table in self.tables.items()
+        )
+        head = "<tr><th>table</th><th>rows</th><th>granularity</th><th>from</th><th>until</th></tr>"
+        where = html.escape(f"{self.timezone}, {self.currency}")
+        return f"<p>{len(self.customers):,} customers, {where}</p><table>{head}{rows}</table>"
+
+    @cached_property
+    def _hashes(self) -> dict[str, pl.Series]:
+        """Per table, crc32 of the customer of each row (UInt32); frames are sorted by customer."""
+        return {name: _row_hashes(table.frame) for name, table in self.tables.items()}
+
+    def _filtered(self, frames: Mapping[str, pl.DataFrame]) -> EventLog:
+        tables = {name: replace(self.tables[name], frame=frame) for name, frame in frames.items()}
+        # Only the whole log carries the quarantined rows: buckets travel between processes.
+        return replace(self, tables=tables, report=replace(self.report, quarantine={}))
+
+    def _pandas(self, name: str) -> pd.DataFrame:
+        names = table_named(name).names
+        if name not in self.tables:
+            return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).to_pandas()
+        times = {"occurred_at": "at", "known_at": "known"}
+        moments = {
+            ours: pl.col(theirs).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(self.timezone)
+            for ours, theirs in times.items()
+        }
+        return self.tables[name].frame.with_columns(**moments).select(names).to_pandas()
+
+
+def load_tables(
+    raw: Mapping[str, RawTable],
+    *,
+    timezone: str = "UTC",
+    currency: str | None = None,
+    known_lag: Mapping[str, int] = _NO_LAG,
+    until: object = None,
+    keep_months: int | None = None,
+    max_quarantined: float = 0.05,
+) -> EventLog:
+    """Raw tables in, a validated log out; its report says what became of every row.
+
+    `timezone` is the business zone, `currency` the one currency (None: whatever the tables say),
+    `known_lag` maps a table to the days after which its rows were known, where they do not say.
+    `until` pretends that the log ends there; `keep_months` drops what is older at its end.
+    `DataError` if the tables break their contract, more than the share `max_quarantined` of a
+    table included; `UsageError` for an unknown zone or a date that is none.
+    """
+    parse_zone(timezone)
+    if "order_lines" not in raw:
+        raise DataError(f"the table order_lines is required; got: {', '.join(raw) or 'nothing'}")
+    if not raw["order_lines"].frame.height:
+        raise DataError("order_lines: no rows")
+    for name in (*raw, *known_lag):
+        table_named(name)
+    money = settle_currency(raw, currency)
+    report, admitted = _admit_all(raw, timezone, money, known_lag)
+    _check_quarantined(report, max_quarantined)
+    cut = None if until is None else Cutoff.parse(until, timezone)
+    tables = {name: _table(name, raw[name], got, timezone, cut) for name, got in admitted.items()}
+    log = EventLog(tables, timezone, money, report)
+    if cut is not None:
+        log = _noted(log.until(cut), log, f"known at or after {cut}")
+    if keep_months is not None:
+        start = _months_before(log.observed_until, keep_months)
+        log = _noted(_since(log, start), log, f"that occurred before {start}")
+    if not log.tables["order_lines"].frame.height:
+        raise DataError("order_lines: no order line is left; see data.until and data.keep_months")
+    return log
+
+
+def _admit_all(
+    raw: Mapping[str, RawTable], zone: str, currency: str, known_lag: Mapping[str, int]
+) -> tuple[LoadReport, dict[str, Admitted]]:
+    notes, admitted = [], {}
+    for name in (name for name in TABLES if name in raw):
+        if name != "order_lines" and not raw[name].frame.height and not _period_stated(raw[name]):
+            notes.append(f"{name}: no rows, so treated as absent")
+            continue
+        lag = known_lag.get(name, 0)
+        admitted[name] = admit(name, raw[name], zone=zone, currency=currency, lag_days=lag)
+        notes += admitted[name].notes
+    report = LoadReport(
+        tables={name: got.report for name, got in admitted.items()},
+        notes=tuple(notes),
+        quarantine={name: got.quarantine for name, got in admitted.items()},
+    )
+    return report, admitted
+
+
+def _period_stated(raw: RawTable) -> bool:
+    return raw.observed_from is not None and raw.observed_until is not None
+
+
+def _check_quarantined(report: LoadReport, most: float) -> None:
+    for name, table in report.tables.items():
+        lost = table.rows_quarantined
+        if lost > most * table.rows_in:
+            rules = "; ".join(f"{rule}: {count:,}" for rule, count in table.quarantined.items())
+            raise DataError(
+                f"{name}: {lost:,} of {table.rows_in:,} rows ({lost / table.rows_in:.1%}) would be "
+                f"quarantined, more than data.max_quarantined ({most:.1%}) allows: {rules}. "
+                "Mend the export, or raise the setting if these rows may be left out"
+            )
+        if name == "order_lines" and lost == table.rows_in:
+            raise DataError("order_lines: no order line is left; all of them are quarantined")
+
+
+def _table(name: str, raw: RawTable, got: Admitted, zone: str, cut: Cutoff | None) -> EventTable:
+    """The table with its period: stated, or from the first event's day to the last whole day.
+
+    The last day of a table with times may not be over. It counts when `cut`, where the log is said
+    to end, comes no later than the midnight after it.
+    """
+    days = pl.col("wall") // DAY_US * DAY_US
+    first, last = got.frame.select(days.min().alias("first"), days.max().alias("last")).row(0)
+    start = end = None
+    if last is not None:
+        start, last_day = Cutoff.from_wall(first, zone), Cutoff.from_wall(last, zone)
+        end = last_day.plus(1) if got.granularity == "day" else last_day
+        if cut is not None and cut <= last_day.plus(1):
+            end = cut
+    if raw.observed_from is not None:
+        start = Cutoff.parse(raw.observed_from, zone)
+    if raw.observed_until is not None:
+        end = Cutoff.parse(raw.observed_until, zone)
+    if start is None or end is None:
+        raise DataError(f"{name}: all rows are quarantined")
+    return EventTable(name, got.frame, got.granularity, start, end)
+
+
+def _cut(table: EventTable, cut: Cutoff) -> EventTable:
+    if table.granularity == "day" and not cut.is_midnight:
+        raise UsageError(
+            f"{table.name} holds whole days, so it can be cut at local midnights only, not at "
+            f"{cut} ({cut.zone})"
+        )
+    frame = table.frame.filter(pl.col("known") < cut.at)
+    return replace(table, frame=frame, observed_until=min(table.observed_until, cut))
+
+
+def _since(log: EventLog, start: Cutoff) -> EventLog:
+    tables = {
+        name: replace(
+            table,
+            frame=table.frame.filter(pl.col("at") >= start.at),
+            observed_from=max(table.observed_from, start),
+        )
+        for name, table in log.tables.items()
+    }
+    return replace(log, tables=tables)
+
+
+def _noted(log: EventLog, before: EventLog, which: str) -> EventLog:
+    """`log` with a note per table on how many events of `before` it no longer holds."""
+    counts = {
+        name: table.frame.height - log.tables[name].frame.height
+        for name, table in before.tables.items()
+    }
+    notes = [f"{name}: {n:,} events {which} were set aside" for name, n in counts.items() if n]
+    return replace(log, report=replace(log.report, notes=(*log.report.notes, *notes)))
+
+
+def _months_before(end: Cutoff, months: int) -> Cutoff:
+    """Local midnight of the same day so many calendar months earlier (or that month's last)."""
+    day = date.fromisoformat(str(end)[:10])
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return Cutoff.parse(date(year, month + 1, min(day.day, last)), end.zone)
+
+
+def _row_hashes(frame: pl.DataFrame) -> pl.Series:
+    runs = frame["customer_id"].rle().struct.unnest()
+    hashes = np.array([zlib.crc32(name.encode()) for name in runs["value"]], dtype=np.uint32)
+    return pl.Series(np.repeat(hashes, runs["len"].to_numpy()))
+
+
+def _content(column: pl.Series) -> Iterator[bytes]:
+    """The bytes of a column: where it is null, then its values; text with its lengths."""
+    yield np.packbits(column.is_null().to_numpy()).tobytes()
+    if column.dtype == pl.String:
+        text = column.fill_null("")
+        yield text.str.len_bytes().cast(pl.Int64).to_numpy().tobytes()
+        yield text.str.join().item().encode()
+    else:
+        yield column.fill_null(0).to_numpy().tobytes()

@@ -1,0 +1,1 @@
+"""The shelf of feature families: one file each, found by its name."""

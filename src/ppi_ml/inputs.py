@@ -1,0 +1,173 @@
+"""Events in: from frames and paths in Python, from a config, a file or a folder at the prompt."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ppi_ml.config import Config, DataSettings, TableSettings
+from ppi_ml.declare import Source
+from ppi_ml.errors import DataError, UsageError
+from ppi_ml.instants import parse_days
+from ppi_ml.schema import TABLES
+from ppi_ml.shelf import shelf
+
+if TYPE_CHECKING:
+    from ppi_ml.events import EventLog
+    from ppi_ml.sources.dataframes import AnyTable
+
+_SUFFIXES = (".csv", ".parquet")
+_FLAT = frozenset({"order_timestamp", "ship_timestamp", "delivery_timestamp", "return_flag"})
+
+
+def load(
+    tables: AnyTable | Mapping[str, AnyTable],
+    *,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    timezone: str | None = None,
+    currency: str | None = None,
+    known_lag: Mapping[str, str | int] | None = None,
+    until: object = None,
+) -> EventLog:
+    """A validated log from frames or files; `.report` says what became of every row.
+
+    Args:
+        tables: table name -> pandas or polars frame, path or glob; one alone is the order lines.
+        columns: table name -> our column name -> theirs; what is not named keeps its name.
+        timezone: the business zone, such as "Europe/Berlin"; None: UTC.
+        currency: the one currency, such as "EUR"; None: what the currency column says.
+        known_lag: table name -> days ("2d") after which a row without known_at was known.
+        until: pretend that the log ends there: a date, or an instant.
+
+    Raises:
+        DataError: the tables break their contract; the message says where and how to mend it.
+        UsageError: a table, zone or date that cannot be understood.
+    """
+    from ppi_ml.events import load_tables
+    from ppi_ml.sources.dataframes import raw_tables
+
+    if isinstance(tables, Mapping) and "order_lines" not in tables:
+        raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
+    raw = raw_tables(tables, columns)
+    _refuse_flat(raw["order_lines"].frame.columns, "order_lines")
+    lags = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
+    return load_tables(
+        raw, timezone=timezone or "UTC", currency=currency, known_lag=lags, until=until
+    )
+
+
+def load_log(settings: DataSettings) -> EventLog:
+    """The log that a config's data section describes.
+
+    Args:
+        settings: source, path or tables, zone, currency, lags and limits.
+
+    Raises:
+        DataError: the events break their contract.
+        ConfigError: there is no such source.
+    """
+    from ppi_ml.events import load_tables
+
+    source = cast(Source, shelf("ppi_ml.sources", "SOURCE")[settings.source])
+    return load_tables(
+        source.read(settings),
+        timezone=settings.timezone,
+        currency=settings.currency,
+        known_lag=settings.known_lag,
+        until=settings.until,
+        keep_months=settings.keep_months,
+        max_quarantined=settings.max_quarantined,
+    )
+
+
+def load_demo() -> EventLog:
+    """The log that ships with the package: Online Retail II, a UK gift shop, 2009 to 2011."""
+    return load_log(Config.read(demo_config(), environ={}).data)
+
+
+def demo_config() -> Path:
+    """The config of the demo: inside an installed package, in configs/ of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "data" / "demo.yaml"
+    return installed if installed.exists() else package.parents[1] / "configs" / "demo.yaml"
+
+
+def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSettings:
+    """How to read DATA: a config's data section, one file, or a folder with a file per table.
+
+    Args:
+        path: a .yaml config; a CSV or Parquet file of order lines; or a folder that holds
+            order_lines.csv (or .parquet, or a folder of that name) and other tables likewise.
+        like: settings that a bare file or folder takes over, such as zone and currency.
+
+    Raises:
+        UsageError: there is nothing at that path, or nothing that is understood.
+        DataError: the file is not made of order lines.
+    """
+    path = Path(path)
+    if path.suffix in (".yaml", ".yml"):
+        return Config.read(path).data
+    if path.is_dir():
+        return _files(_tables_in(path), like)
+    if path.is_file() and path.suffix in _SUFFIXES:
+        _refuse_flat(_columns(path), str(path))
+        return _files({"order_lines": path}, like)
+    problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
+    raise UsageError(f"{path}: {problem}, or a folder with one file per table")
+
+
+def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings:
+    """Settings of the source `files`; column names and constants stay as `like` has them."""
+    before = like.tables if like else {}
+    tables = {
+        name: before[name].model_copy(update={"path": str(path)})
+        if name in before
+        else TableSettings(path=str(path))
+        for name, path in paths.items()
+    }
+    if like is None:
+        return DataSettings(source="files", tables=tables)
+    update = {"source": "files", "path": None, "tables": tables, "until": None}
+    return like.model_copy(update=update)
+
+
+def _tables_in(folder: Path) -> dict[str, Path]:
+    candidates = [p for p in sorted(folder.iterdir()) if p.is_dir() or p.suffix in _SUFFIXES]
+    found: dict[str, Path] = {}
+    for path in candidates:
+        if path.stem in found:
+            raise UsageError(f"{folder}: two files for the table {path.stem}; keep one of them")
+        if path.stem in TABLES:
+            found[path.stem] = path
+        elif near := difflib.get_close_matches(path.stem, TABLES, n=1, cutoff=0.8):
+            raise UsageError(f"{path}: no table has this name. Did you mean {near[0]}?")
+    if "order_lines" not in found:
+        raise UsageError(f"{folder}: expected order_lines.csv or order_lines.parquet in there")
+    return found
+
+
+def _columns(path: Path) -> list[str]:
+    import polars as pl
+
+    try:
+        scan = (
+            pl.scan_parquet(path)
+            if path.suffix == ".parquet"
+            else pl.scan_csv(path, infer_schema_length=0)
+        )
+        return scan.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _refuse_flat(columns: list[str], where: str) -> None:
+    """The flat table holds several events per row; read as order lines, most would be lost."""
+    flat = sorted(_FLAT.intersection(columns))
+    if flat and "occurred_at" not in columns:
+        raise DataError(
+            f"{where}: looks like a flat table (columns {', '.join(flat)}), which cannot be read "
+            "yet. To load its order lines: occurred_at from order_timestamp, in data.tables."
+            "order_lines.columns, and a line_id that numbers the lines of an order"
+        )

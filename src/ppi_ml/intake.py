@@ -1,0 +1,304 @@
+"""From a raw table to a canonical one: every row is kept, repaired or quarantined, never dropped.
+
+The order of the work: read the cells, then repeated keys, then what the rows of one order must
+share. A row that breaks several rules is quarantined once, by the first; repairs count likewise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from difflib import get_close_matches
+from typing import Literal
+
+import polars as pl
+
+from ppi_ml import across_rows, cells
+from ppi_ml.errors import DataError
+from ppi_ml.instants import DAY_US
+from ppi_ml.ledger import Ledger
+from ppi_ml.load_report import TableReport
+from ppi_ml.schema import CUSTOMER_ID, Column, Derived, Table, table_named
+
+Granularity = Literal["instant", "day"]
+NO_CURRENCY = "XXX"  # ISO 4217: no currency
+
+# Where so many rows became known on one day, known_at tells of a migration and not of lateness.
+MIGRATED_SHARE, MIGRATED_SPAN_DAYS = 0.20, 10
+FAR_AHEAD_DAYS = 365
+JUDGED_ROWS = 50  # a smaller table shows neither
+
+_READERS: Mapping[str, Callable[[pl.Series, Column], cells.Cells]] = {
+    "id": cells.read_id,
+    "text": cells.read_text,
+    "currency": cells.read_text,
+    "choice": cells.read_choice,
+    "number": cells.read_number,
+}
+_TYPES = {"number": pl.Float64}
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """What a source hands over: columns named as in the schema, cells as the shop wrote them.
+
+    occurred_at and known_at may be ISO text, dates, naive times (read on the clock of the business
+    zone) or aware times; ids may be of any type. `origin` names the file or frame in messages.
+    `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
+    """
+
+    frame: pl.DataFrame
+    granularity: Granularity = "instant"
+    origin: str = ""
+    observed_from: object = None
+    observed_until: object = None
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A canonical frame, sorted by (customer_id, at, key), and what became of the raw rows."""
+
+    frame: pl.DataFrame
+    granularity: Granularity
+    report: TableReport
+    quarantine: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def admit(name: str, raw: RawTable, *, zone: str, currency: str, lag_days: int = 0) -> Admitted:
+    """Read, repair, deduplicate and quarantine one raw table.
+
+    `lag_days` is how long after `occurred_at` a row became known where the table does not say.
+    `DataError` where a column is missing, holds something else, or cannot be trusted.
+    """
+    table = table_named(name)
+    try:
+        return _admit(table, raw, zone, currency, lag_days)
+    except DataError as error:
+        where = f" ({raw.origin})" if raw.origin else ""
+        raise DataError(f"{name}{where}: {error}") from error
+
+
+def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
+    """The one currency of the log; `XXX` where neither the setting nor a table names one.
+
+    `DataError` naming the currencies found if they are several or not the stated one.
+    """
+    found: set[str] = set()
+    for name, raw in tables.items():
+        for column in table_named(name).columns:
+            if column.kind == "currency" and column.name in raw.frame.columns:
+                read = cells.read_text(raw.frame[column.name], column).values
+                found.update(read.drop_nulls().unique().str.to_uppercase())
+    if not found - {stated}:
+        return stated or NO_CURRENCY
+    if stated is None and len(found) == 1:
+        return found.pop()
+    codes = sorted(code for code in found if len(code) == 3 and code.isalpha())
+    names = ", ".join(codes) if codes else "values that are not currency codes"
+    expected = f"expected {stated} only" if stated else "expected one currency"
+    raise DataError(
+        f"column currency holds {names}; {expected}. Convert the money before loading, load one "
+        "currency at a time, or set data.currency"
+    )
+
+
+def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int) -> Admitted:
+    if not raw.frame.height:
+        raw = replace(raw, frame=_empty(table))
+    notes = _check_columns(table, raw.frame)
+    ledger = Ledger(raw.frame.height)
+    who = _read_columns((CUSTOMER_ID,), raw.frame, currency, ledger)
+    if raw.frame.height and who["customer_id"].null_count() == raw.frame.height:
+        raise DataError("column customer_id is empty in every row; map the column that holds it")
+    times, granularity = _read_times(raw, zone, lag_days, ledger)
+    own = _read_columns(table.own, raw.frame, currency, ledger)
+    if granularity != raw.granularity:
+        notes.append(f"{table.name}: occurred_at holds dates only; read with granularity day")
+    frame = pl.DataFrame({**who, **times, **own}).with_row_index("row")
+    for derived in table.derived:
+        frame = frame.with_columns(_derive(frame, derived, ledger))
+    across_rows.set_repeats_aside(frame, table, ledger)
+    frame = across_rows.share_one_order(frame, table, ledger).filter(ledger.sound)
+    frame = frame.with_columns(wall=_walls(frame["at"], granularity, zone))
+    late_share = _late_share(frame, zone) if "known_at" in raw.frame.columns else None
+    notes += [f"{table.name}: {note}" for note in _far_ahead(frame["wall"])]
+    kept, repaired, quarantined = ledger.counts()
+    first, last = (_iso(frame["wall"].min()), _iso(frame["wall"].max()))
+    report = TableReport(raw.frame.height, kept, repaired, quarantined, first, last, late_share)
+    rows = ledger.quarantined(table.name, raw.frame)
+    return Admitted(_canonical(frame, table), granularity, report, rows, tuple(notes))
+
+
+def _empty(table: Table) -> pl.DataFrame:
+    """No rows: an empty list of events says nothing of its columns."""
+    return pl.DataFrame(schema=dict.fromkeys(table.names, pl.String))
+
+
+def _check_columns(table: Table, frame: pl.DataFrame) -> list[str]:
+    """Notes on what is ignored or assumed; `DataError` if a required column is missing."""
+    for column in table.columns:
+        if column.required and column.name not in frame.columns:
+            raise DataError(_absent(column.name, table, frame.columns))
+    notes = []
+    ignored = [name for name in frame.columns if name not in table.names]
+    if ignored:
+        notes.append(f"{table.name}: ignored columns {', '.join(ignored)}")
+    absent = [column for column in table.own if column.name not in frame.columns]
+    for column in absent:
+        if column.default is not None:
+            default = f"{column.default:g}" if column.kind == "number" else column.default
+            notes.append(f"{table.name}: no column {column.name}, so {default} everywhere")
+    unknown = [column.name for column in absent if column.default is None]
+    if unknown:
+        notes.append(f"{table.name}: unknown, because there is no column {', '.join(unknown)}")
+    return notes
+
+
+def _absent(name: str, table: Table, found: list[str]) -> str:
+    spare = {column.lower(): column for column in found if column not in table.names}
+    near = get_close_matches(name, spare, n=1)
+    example = spare[near[0]] if near else "its name there"
+    return (
+        f"required column {name} is missing; the columns are: {', '.join(found)}. If it has "
+        f"another name, say so: columns: {{{name}: {example}}}"
+    )
+
+
+def _read_columns(
+    columns: tuple[Column, ...], frame: pl.DataFrame, currency: str, ledger: Ledger
+) -> dict[str, pl.Series]:
+    values = {}
+    for column in columns:
+        if column.name not in frame.columns:
+            default = currency if column.kind == "currency" else column.default
+            dtype = _TYPES.get(column.kind, pl.String)
+            values[column.name] = pl.repeat(default, frame.height, dtype=dtype, eager=True)
+            continue
+        read = _READERS[column.kind](frame[column.name], column)
+        _enter(ledger, column.name, read)
+        values[column.name] = read.values
+        if column.kind == "currency":
+            values[column.name] = read.values.str.to_uppercase().fill_null(currency)
+    return values
+
+
+def _enter(ledger: Ledger, name: str, read: cells.Cells) -> None:
+    for rule, rows in read.broken.items():
+        ledger.quarantine(rule, (name,), rows)
+    for rule, rows in read.repaired.items():
+        ledger.repair(rule, rows)
+
+
+def _read_times(
+    raw: RawTable, zone: str, lag_days: int, ledger: Ledger
+) -> tuple[dict[str, pl.Series], Granularity]:
+    """Columns `at` and `known`, and the granularity: day where every cell is a mere date."""
+    occurred = cells.read_times(raw.frame["occurred_at"], "occurred_at", zone)
+    _enter(ledger, "occurred_at", occurred)
+    at = occurred.values
+    dates = occurred.dated.any() and (occurred.dated | at.is_null()).all()
+    granularity: Granularity = "day" if dates else raw.granularity
+    if granularity == "day":
+        at = cells.day_start(at, zone)
+        usual = cells.day_end(at, zone, lag_days)
+    else:
+        usual = cells.days_later(at, zone, lag_days)
+    if "known_at" not in raw.frame.columns:
+        return {"at": at, "known": usual}, granularity
+    known = _read_known(raw.frame["known_at"], usual, zone, ledger)
+    ledger.repair("known_at before occurred_at, moved to it", (known < at).fill_null(False))
+    later = pl.select(pl.max_horizontal(known, at)).to_series()
+    return {"at": at, "known": later}, granularity
+
+
+def _read_known(known_at: pl.Series, usual: pl.Series, zone: str, ledger: Ledger) -> pl.Series:
+    read = cells.read_times(known_at, "known_at", zone)
+    empty = read.broken.pop("known_at missing")
+    _enter(ledger, "known_at", read)
+    ledger.repair("known_at empty, so occurred_at + known_lag", empty)
+    # A mere date says that the row was known when that day was over, not when it began.
+    known = read.values
+    if read.dated.any():
+        known = known.zip_with(~read.dated, cells.day_end(known, zone))
+    return known.zip_with(~empty, usual)
+
+
+def _derive(frame: pl.DataFrame, derived: Derived, ledger: Ledger) -> pl.Series:
+    """The whole-number column; null where a factor is."""
+    value = math.prod((frame[name] for name in derived.of[1:]), start=frame[derived.of[0]])
+    factors = " * ".join(derived.of)
+    huge = (value.abs() > derived.most).fill_null(False)
+    ledger.quarantine(f"{factors} must be <= {derived.most:g}", derived.of, huge)
+    if derived.minus is not None:
+        value = value - frame[derived.minus].fill_null(0.0)
+    scaled = (value * 10.0**derived.decimals).round()
+    if derived.minus is not None:
+        rule = f"{derived.minus} must not exceed {factors}"
+        ledger.quarantine(rule, (derived.minus,), (scaled < 0).fill_null(False))
+    exact = scaled.is_between(-(2.0**62), 2.0**62).fill_null(False)
+    return scaled.set(~exact, None).cast(pl.Int64).alias(derived.name)
+
+
+def _walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
+    walls = cells.clock_of(at, zone)
+    # Where the clock skips midnight, the day still starts at 00:00 of its date.
+    return walls // DAY_US * DAY_US if granularity == "day" else walls
+
+
+def _far_ahead(walls: pl.Series) -> list[str]:
+    """A note if a few events lie so far after all others that they stretch the log."""
+    if len(walls) < JUDGED_ROWS:
+        return []
+    usual, last = walls.quantile(0.999, "lower"), walls.max()
+    if not isinstance(usual, int | float) or not isinstance(last, int):
+        return []
+    days = int(last - usual) // DAY_US
+    if days <= FAR_AHEAD_DAYS:
+        return []
+    return [
+        f"the last event ({_day(last)}) lies {days} days after 99.9 % of them; if its date is "
+        "wrong, mend it or set data.until, because it says where the log ends"
+    ]
+
+
+def _late_share(frame: pl.DataFrame, zone: str) -> float | None:
+    """Share of rows known on a later local day than they occurred; `DataError` if migrated."""
+    if not frame.height:
+        return None
+    days = pl.DataFrame(
+        {
+            "known": cells.clock_of(frame["known"], zone) // DAY_US,
+            "occurred": frame["wall"] // DAY_US,
+        }
+    )
+    late = days.filter(pl.col("known") > pl.col("occurred"))
+    span = days.select(pl.col("occurred").max() - pl.col("occurred").min()).item()
+    if late.height and frame.height >= JUDGED_ROWS and span > MIGRATED_SPAN_DAYS:
+        day, rows = late["known"].value_counts().sort("count", "known").row(-1)
+        if rows > MIGRATED_SHARE * frame.height:
+            raise DataError(
+                f"{rows} of {frame.height} rows became known on one day, "
+                f"{_day(day * DAY_US)}, after the day they occurred: known_at tells "
+                "of a migration there, not of lateness. Leave known_at out and state "
+                "data.known_lag for this table, or give known_at its true times"
+            )
+    return late.height / frame.height
+
+
+def _canonical(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    first = ["customer_id", "at", "known", "wall"]
+    ordered = frame.sort("customer_id", "at", *table.key)
+    return ordered.select(*first, pl.exclude(*first, "row")).rechunk()
+
+
+def _day(wall: int) -> str:
+    return (date(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()
+
+
+def _iso(wall: object) -> str | None:
+    if not isinstance(wall, int):
+        return None
+    return (datetime(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()

@@ -1,0 +1,97 @@
+"""Snapshot x target -> how long until the event, and whether it was seen. Training only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ppi_ml.dataset import Dataset
+from ppi_ml.events import EventLog
+from ppi_ml.future import Future
+from ppi_ml.instants import DAY_US, Cutoff
+
+SETTLING_QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Days to the event or to the end of sight, one per row.
+
+    `days` (n,) float64 > 0; `observed` (n,) bool: True if the event came after `days`, False if
+    nothing had happened by then.
+    """
+
+    days: NDArray[np.float64]
+    observed: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a waiting time."""
+        if self.days.shape != self.observed.shape or self.days.ndim != 1:
+            raise ValueError(
+                f"days and observed must both be (n,), got {self.days.shape} and "
+                f"{self.observed.shape}"
+            )
+        if not (np.isfinite(self.days).all() and (self.days > 0).all()):
+            raise ValueError("days must be finite and greater than 0")
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Durations:
+        """The chosen rows."""
+        return Durations(self.days[rows], self.observed[rows])
+
+
+def settling_days(log: EventLog) -> float:
+    """How many days it takes until 99 % of the order lines are known."""
+    frame = log.tables["order_lines"].frame
+    if log.tables["order_lines"].granularity == "day":
+        return 0.0
+    late = (frame["known"] - frame["at"]).quantile(SETTLING_QUANTILE, "higher")
+    return float(late or 0.0) / DAY_US
+
+
+def durations(data: Dataset, log: EventLog, as_of: Cutoff, settling: float = 0.0) -> Durations:
+    """Days to the next purchase of every row, from the log as known at `as_of`.
+
+    Rows without a purchase are censored at `as_of` less the settling time (days); purchases later
+    than that are not counted, because the last days are under-reported. Rows whose cutoff leaves
+    no sight at all must not be asked (`ValueError`).
+    """
+    parts = [_at(data, log, cutoff, as_of, settling) for cutoff in data.cutoffs]
+    return Durations(
+        np.concatenate([p.days for p in parts]), np.concatenate([p.observed for p in parts])
+    )
+
+
+def _at(data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff, settling: float) -> Durations:
+    sight = as_of.days_since(cutoff) - settling
+    if sight <= 0:
+        raise ValueError(f"no follow-up between the cutoff {cutoff} and {as_of}")
+    wait = Future(log, cutoff, as_of).next_purchase()
+    customers = data.customers_at(cutoff)
+    days = (
+        pl.DataFrame({"customer_id": customers})
+        .join(wait, on="customer_id", how="left", maintain_order="left")["days"]
+        .fill_null(np.inf)
+        .to_numpy()
+    )
+    observed = days <= sight
+    return Durations(np.where(observed, days, sight), observed)
+
+
+def within(durations: Durations, horizon: float) -> NDArray[np.bool_]:
+    """Whether the event came within the horizon (days); every row must have been seen so long."""
+    unripe = ~durations.observed & (durations.days < horizon)
+    if unripe.any():
+        raise ValueError(f"{int(unripe.sum())} rows were not observed for {horizon:g} days")
+    return durations.observed & (durations.days <= horizon)
+
+
+def ripe(cutoffs: Sequence[Cutoff], as_of: Cutoff, horizon: float) -> list[Cutoff]:
+    """The cutoffs whose whole horizon (days) had passed at `as_of`."""
+    return [c for c in cutoffs if as_of.days_since(c) >= horizon]

@@ -1,0 +1,108 @@
+"""What became of every row while loading: kept, repaired or quarantined, by rule."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table: rows_in = kept + all repaired + all quarantined; a row counts once.
+
+    `repaired` and `quarantined` count by rule. `first` and `last` event are local times as ISO
+    text, null without a row. `late_share` is the share of rows that became known on a later local
+    day than they occurred; null where the table does not say when a row became known.
+    """
+
+    rows_in: int
+    kept: int
+    repaired: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    first: str | None
+    last: str | None
+    late_share: float | None
+
+    @property
+    def rows_quarantined(self) -> int:
+        """Rows that are not in the log, whatever the rule."""
+        return sum(self.quarantined.values())
+
+    @property
+    def lateness(self) -> str:
+        """How late the rows became known, in words."""
+        if self.late_share is None:
+            return "lateness not measured"
+        return f"{self.late_share:.1%} known on a later day than they occurred"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able data."""
+        return {
+            "rows_in": self.rows_in,
+            "kept": self.kept,
+            "repaired": dict(self.repaired),
+            "quarantined": dict(self.quarantined),
+            "first": self.first,
+            "last": self.last,
+            "late_share": self.late_share,
+            "lateness": self.lateness,
+        }
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """All tables of a load, notes on what was assumed or set aside, and the quarantined rows.
+
+    `quarantine`: table -> frame (table, row, rule, column, value). `row` is the 0-based number of
+    the row in what was read, `value` the cell that broke the rule, as text.
+    """
+
+    tables: Mapping[str, TableReport]
+    notes: tuple[str, ...] = ()
+    quarantine: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    def write_quarantine(self, folder: str | Path) -> list[Path]:
+        """Write one Parquet file per table that has quarantined rows; returns their paths."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for name, rows in self.quarantine.items():
+            if rows.height:
+                paths.append(target / f"{name}.parquet")
+                rows.write_parquet(paths[-1])
+        return paths
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able data, without the quarantined rows themselves."""
+        return {
+            "tables": {name: table.to_dict() for name, table in self.tables.items()},
+            "notes": list(self.notes),
+        }
+
+    def to_text(self) -> str:
+        """The report for people."""
+        lines = [line for name, table in self.tables.items() for line in _table_lines(name, table)]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.to_text())}</pre>"
+
+
+def _table_lines(name: str, table: TableReport) -> list[str]:
+    parts = [
+        f"{table.kept:,} kept",
+        f"{sum(table.repaired.values()):,} repaired",
+        f"{table.rows_quarantined:,} quarantined",
+    ]
+    lines = [f"{name}: {table.rows_in:,} rows in = {' + '.join(parts)}"]
+    for verb, counts in (("repaired", table.repaired), ("quarantined", table.quarantined)):
+        lines += [f"  {verb:<11} {count:>10,}  {rule}" for rule, count in counts.items()]
+    if table.first is not None:
+        lines.append(f"  from {table.first} to {table.last}; {table.lateness}")
+    return lines

@@ -1,0 +1,1 @@
+"""Mathematics of purchases: arrays and equations, no events, no files."""

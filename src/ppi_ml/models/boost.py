@@ -1,0 +1,146 @@
+"""Every use of LightGBM: gradient-boosted trees trained, stored as text, and read back.
+
+Training is repeatable to the byte for any number of threads: no GOSS, `deterministic`, row-wise
+histograms, a fixed seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from ppi_ml.errors import IntegrityError
+
+FloatArray = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+
+MOST_ROUNDS = 600
+PATIENCE = 20
+_FIXED: dict[str, Any] = {
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "feature_pre_filter": False,
+    "max_bin": 63,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "boost_from_average": False,
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to learn from: inputs (n, p) float32, target (n,), and the score to start from (n,)."""
+
+    inputs: Matrix
+    target: FloatArray
+    start: FloatArray
+
+    def take(self, rows: NDArray[np.bool_]) -> Sample:
+        """The rows for which the mask (n,) holds."""
+        return Sample(self.inputs[rows], self.target[rows], self.start[rows])
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A trained ensemble: its text is all there is to it."""
+
+    text: str
+    names: tuple[str, ...]
+    booster: lgb.Booster
+
+    @classmethod
+    def read(cls, text: str, names: Sequence[str]) -> Trees:
+        """Trees from their text, which must have passed its hash check before."""
+        booster = lgb.Booster(model_str=text)
+        if booster.feature_name() != list(names):
+            raise IntegrityError("model.txt and features.json name different inputs")
+        return cls(text, tuple(names), booster)
+
+    @property
+    def rounds(self) -> int:
+        """The number of trees."""
+        return int(self.booster.num_trees())
+
+    def score(self, inputs: Matrix, threads: int = 0) -> FloatArray:
+        """The raw score (n,) of inputs (n, p) whose columns are in the order of `names`."""
+        if not len(inputs):
+            return np.zeros(0)
+        raw = self.booster.predict(inputs, raw_score=True, num_threads=threads)
+        return np.asarray(raw, dtype=np.float64)
+
+
+def train(
+    objective: str,
+    sample: Sample,
+    names: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    rounds: int,
+    seed: int,
+    threads: int,
+) -> Trees:
+    """Trees for a fixed number of rounds."""
+    parameters = _parameters(objective, settings, seed, threads)
+    booster = lgb.train(parameters, _pool(sample, names), num_boost_round=rounds)
+    return Trees.read(booster.model_to_string(), names)
+
+
+def best_rounds(
+    objective: str,
+    learn: Sample,
+    check: Sample,
+    names: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    threads: int,
+) -> int:
+    """The number of rounds after which the loss on `check` no longer falls; 0 if it never did."""
+    pool = _pool(learn, names)
+    held = lgb.Dataset(
+        check.inputs, check.target, reference=pool, init_score=check.start, free_raw_data=True
+    )
+    record: dict[str, dict[str, list[float]]] = {}
+    booster = lgb.train(
+        _parameters(objective, settings, seed, threads),
+        pool,
+        num_boost_round=MOST_ROUNDS,
+        valid_sets=[held],
+        valid_names=["check"],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
+    )
+    (losses,) = record["check"].values()
+    before = _loss(objective, check)
+    return int(booster.best_iteration) if min(losses) < before else 0
+
+
+def _loss(objective: str, sample: Sample) -> float:
+    """LightGBM's own mean loss of the starting score."""
+    if objective == "poisson":
+        return float(np.mean(np.exp(sample.start) - sample.target * sample.start))
+    signed = np.where(sample.target > 0, sample.start, -sample.start)
+    return float(np.mean(np.logaddexp(0.0, -signed)))
+
+
+def _pool(sample: Sample, names: Sequence[str]) -> lgb.Dataset:
+    return lgb.Dataset(
+        sample.inputs,
+        sample.target,
+        init_score=sample.start,
+        feature_name=list(names),
+        free_raw_data=True,
+        params={"max_bin": _FIXED["max_bin"], "feature_pre_filter": False, "verbosity": -1},
+    )
+
+
+def _parameters(
+    objective: str, settings: Mapping[str, Any], seed: int, threads: int
+) -> dict[str, Any]:
+    return {**_FIXED, "objective": objective, "seed": seed, "num_threads": threads, **settings}

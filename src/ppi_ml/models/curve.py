@@ -1,0 +1,282 @@
+"""One survival curve per row, its readings, and the person-interval rows it is learned from.
+
+S(d) = P(no event in [cutoff, cutoff + d)) = exp(-H(d)). The cumulative hazard H is known at
+shared interval edges and linear in between (piecewise-exponential). Unit of time: days since the
+cutoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ppi_ml.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+EDGES = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
+_CELLS = 2_000_000  # survival values held at once while searching for windows: 16 MB per array
+_SMALLEST = 1e-300  # keeps ln S finite where a formula has rounded S to 0
+
+
+@dataclass(frozen=True)
+class Curves:
+    """n survival curves, from the cutoff to `max_days` days after it.
+
+    edges: (m + 1,) days, from 0 strictly upwards. cumulative: (n, m + 1) cumulative hazard at the
+    edges: first column 0, never decreasing, finite. keys: the entity keys, one row per curve in
+    the same order (pandas or polars), or None. Raises `DataError` if these rules are broken.
+    """
+
+    edges: FloatArray
+    cumulative: FloatArray
+    keys: pd.DataFrame | pl.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        edges = np.asarray(self.edges, dtype=np.float64)
+        cumulative = np.asarray(self.cumulative, dtype=np.float64)
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "cumulative", cumulative)
+        _check_edges(edges)
+        if cumulative.ndim != 2 or cumulative.shape[1] != len(edges):
+            raise DataError(
+                f"cumulative: expected shape (n, {len(edges)}), one column per edge, "
+                f"got {cumulative.shape}"
+            )
+        if not np.isfinite(cumulative).all():
+            raise DataError("cumulative: must be finite, got NaN or infinity")
+        if (cumulative[:, 0] != 0).any() or (np.diff(cumulative, axis=1) < 0).any():
+            raise DataError("cumulative: must start at 0 and never decrease along a row")
+        if self.keys is not None and len(self.keys) != len(cumulative):
+            raise DataError(f"keys: {len(self.keys)} rows for {len(cumulative)} curves")
+
+    @classmethod
+    def from_survival(
+        cls,
+        edges: npt.ArrayLike,
+        survival: npt.ArrayLike,
+        keys: pd.DataFrame | pl.DataFrame | None = None,
+    ) -> Self:
+        """Curves through survival values at the edges, such as a mean of several models'.
+
+        edges: (m + 1,). survival: (n, m + 1), 1 in the first column. What rounding made rise by a
+        hair is flattened.
+        """
+        values = np.clip(np.asarray(survival, dtype=np.float64), _SMALLEST, None)
+        cumulative = np.maximum.accumulate(-np.log(values), axis=1) + 0.0
+        return cls(np.asarray(edges, dtype=np.float64), cumulative, keys)
+
+    def __len__(self) -> int:
+        return len(self.cumulative)
+
+    @property
+    def max_days(self) -> float:
+        """The reach: the last edge."""
+        return float(self.edges[-1])
+
+    def survival(self, days: npt.ArrayLike) -> FloatArray:
+        """P(no event in [cutoff, cutoff + d)) for each of m days, (n, m).
+
+        Exactly 1 at day 0 and never increasing. Raises `UsageError` for days that are negative or
+        beyond `max_days`: nothing is known there.
+        """
+        at = np.atleast_1d(np.asarray(days, dtype=np.float64))
+        self._check_reach(at)
+        return _survival(self.edges, self.cumulative, at)
+
+    def quantile(self, p: float) -> FloatArray:
+        """Days after which the probability of an event reaches p, (n,).
+
+        inf where the curve does not reach it within `max_days`. p lies strictly between 0 and 1.
+        """
+        if not 0.0 < p < 1.0:
+            raise UsageError(f"p: expected a probability strictly between 0 and 1, got {p}")
+        target = -np.log1p(-p)
+        above = (self.cumulative < target).sum(axis=1)
+        reached = above < len(self.edges)
+        high = np.minimum(above, len(self.edges) - 1)
+        rows = np.arange(len(self))
+        start, end = self.cumulative[rows, high - 1], self.cumulative[rows, high]
+        days = np.full(len(self), np.inf)
+        share = (target - start[reached]) / (end - start)[reached]
+        left = self.edges[high - 1][reached]
+        days[reached] = left + share * (self.edges[high][reached] - left)
+        return days
+
+    def best_window(self, width_days: int) -> tuple[IntArray, FloatArray]:
+        """The window of that width in which the event is most likely.
+
+        Returns the start (whole days after the cutoff, the earliest of equals) and
+        P(event in [start, start + width_days)), both (n,). Raises `UsageError` unless the width
+        is between one day and `max_days`.
+        """
+        if not 1 <= width_days <= self.max_days:
+            raise UsageError(
+                f"width_days: expected 1 to {self.max_days:g}, the reach of the curve, "
+                f"got {width_days}"
+            )
+        whole = np.arange(int(self.max_days) + 1, dtype=np.float64)
+        start = np.zeros(len(self), dtype=np.int64)
+        probability = np.zeros(len(self))
+        step = max(1, _CELLS // len(whole))
+        for first in range(0, len(self), step):
+            rows = slice(first, first + step)
+            alive = _survival(self.edges, self.cumulative[rows], whole)
+            mass = alive[:, : len(whole) - width_days] - alive[:, width_days:]
+            start[rows] = mass.argmax(axis=1)
+            probability[rows] = mass.max(axis=1)
+        return start, probability
+
+    def to_frame(self, days: Iterable[float]) -> pd.DataFrame:
+        """The keys beside one column `no_event_by_<d>d` per day asked for, one row per curve."""
+        import pandas as pd
+
+        asked = list(days)
+        names = [f"no_event_by_{day:g}d" for day in asked]
+        values = pd.DataFrame(self.survival(asked), columns=names)
+        if self.keys is None:
+            return values
+        keys = self.keys if isinstance(self.keys, pd.DataFrame) else self.keys.to_pandas()
+        return pd.concat([keys.reset_index(drop=True), values], axis=1)
+
+    def _check_reach(self, days: FloatArray) -> None:
+        if not np.isfinite(days).all() or (days < 0).any():
+            raise UsageError("days: expected finite numbers, 0 or more")
+        if (days > self.max_days).any():
+            raise UsageError(
+                f"days: asked for day {days.max():g}, but the curve reaches day {self.max_days:g}"
+            )
+
+    def _repr_html_(self) -> str:
+        head = Curves(
+            self.edges, self.cumulative[:10], None if self.keys is None else self.keys[:10]
+        )
+        table = head.to_frame(self.edges[1:].tolist()).to_html(
+            index=False, float_format="{:.3f}".format
+        )
+        return f"<p>{len(self)} survival curves, {self.max_days:g} days</p>{table}"
+
+
+@dataclass(frozen=True)
+class PersonIntervals:
+    """One row per entity and interval at risk, ordered by entity, then by interval.
+
+    row: which entity (k,). interval: which interval of the edges, from 0 (k,). exposure: days at
+    risk in it, above 0 (k,). event: 1.0 if the event fell into it, else 0.0 (k,).
+    """
+
+    row: IntArray
+    interval: IntArray
+    exposure: FloatArray
+    event: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def interval_edges(
+    max_days: int,
+    event_days: npt.ArrayLike,
+    minimum_events: int,
+    keep: Collection[int] = (),
+) -> FloatArray:
+    """The edges `EDGES` up to max_days, thinned until each interval holds enough events, (m + 1,).
+
+    event_days: observed times to event, days; an event at T belongs to the interval (a, b] around
+    it. 0, max_days and the days in `keep` always stay, so an interval between two of those may
+    hold fewer than `minimum_events`. Raises `UsageError` if max_days is under 1 or
+    a kept day lies beyond it.
+    """
+    fixed = {0, max_days, *keep}
+    if max_days < 1 or min(fixed) < 0 or max(fixed) > max_days:
+        raise UsageError(
+            f"keep: expected days from 1 to max_days, here {max_days}, got {sorted(keep)}"
+        )
+    when = np.sort(np.asarray(event_days, dtype=np.float64))
+    when = when[when > 0]
+
+    def events_until(day: int) -> int:
+        return int(np.searchsorted(when, day, side="right"))
+
+    chosen = [0]
+    for edge in sorted(fixed | {day for day in EDGES if day < max_days})[1:]:
+        enough = events_until(edge) - events_until(chosen[-1]) >= minimum_events
+        if edge in fixed and not enough and chosen[-1] not in fixed:
+            chosen.pop()
+        if edge in fixed or enough:
+            chosen.append(edge)
+    return np.array(chosen, dtype=np.float64)
+
+
+def expand(
+    days: npt.ArrayLike,
+    observed: npt.ArrayLike,
+    edges: npt.ArrayLike,
+    day_granularity: bool,
+) -> PersonIntervals:
+    """Person-interval rows of n durations: what a piecewise-exponential model is fitted on.
+
+    days: (n,) time from cutoff to event or censoring, T. observed: (n,) whether it is an event.
+    edges: (m + 1,) days from 0 upwards. Intervals without exposure are absent, and what lies
+    beyond the last edge is censored there.
+
+    Timed tables: exposure is the time at risk in (a, b], and the event lies in the interval that
+    holds T. With `day_granularity` an event on local day c + k has T = k + 1, and its own day
+    carries exposure 0.5 because its time is not known; edges and days are then whole numbers.
+    Raises `DataError` for durations that break these rules.
+    """
+    time = np.asarray(days, dtype=np.float64)
+    happened = np.asarray(observed, dtype=np.bool_)
+    borders = np.asarray(edges, dtype=np.float64)
+    _check_edges(borders)
+    _check_durations(time, happened, borders, day_granularity)
+    ends = borders[1:]
+    last = np.searchsorted(ends, time, side="left")
+    within = happened & (time <= borders[-1])
+    counts = np.where(time > 0, np.minimum(last, len(ends) - 1) + 1, 0)
+    row = np.repeat(np.arange(len(time)), counts)
+    interval = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    event = (within[row] & (interval == last[row])).astype(np.float64)
+    exposure = np.minimum(time[row], ends[interval]) - borders[interval]
+    if day_granularity:
+        exposure -= 0.5 * event
+    return PersonIntervals(row, interval, exposure, event)
+
+
+def _survival(edges: FloatArray, cumulative: FloatArray, at: FloatArray) -> FloatArray:
+    """exp(-H) at days within the reach, (n, len(at))."""
+    left = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(edges) - 2)
+    share = (at - edges[left]) / (edges[left + 1] - edges[left])
+    low, high = cumulative[:, left], cumulative[:, left + 1]
+    # Rounding may carry the line a hair above its end, and the next interval would start lower.
+    return np.asarray(np.exp(-np.minimum(low + (high - low) * share, high)))
+
+
+def _check_edges(edges: FloatArray) -> None:
+    if edges.ndim != 1 or len(edges) < 2 or edges[0] != 0 or not (np.diff(edges) > 0).all():
+        raise DataError("edges: expected at least two days, rising strictly from 0")
+
+
+def _check_durations(
+    time: FloatArray, happened: BoolArray, edges: FloatArray, day_granularity: bool
+) -> None:
+    if time.ndim != 1 or time.shape != happened.shape:
+        raise DataError(f"observed: expected shape {time.shape} like days, got {happened.shape}")
+    wrong = ~np.isfinite(time) | (time < 0) | (happened & (time <= 0))
+    if wrong.any():
+        raise DataError(
+            "days: expected finite times, above 0 for events and at least 0 otherwise; "
+            f"{wrong.sum()} of {len(time)} are not"
+        )
+    if day_granularity and ((time % 1 != 0).any() or (edges % 1 != 0).any()):
+        raise DataError("days: with day granularity, durations and edges are whole numbers")

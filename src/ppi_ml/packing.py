@@ -1,0 +1,149 @@
+"""A trained model <-> the files of its bundle: text and JSON, never a pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ppi_ml.bundle import Bundle
+from ppi_ml.config import Config
+from ppi_ml.declare import State
+from ppi_ml.errors import IntegrityError
+from ppi_ml.events import EventLog
+from ppi_ml.models import hazard
+from ppi_ml.models.boost import Trees
+from ppi_ml.models.glm import PoissonGlm
+from ppi_ml.rows import ProcessState, ProcessStates
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that is needed to score.
+
+    `dated` is the ISO date of the states; `tables` the tables that were there, with the start of
+    their record (ISO) and their granularity; `families` the families with their windows.
+    """
+
+    hazard: hazard.Hazard
+    processes: ProcessStates
+    dated: str
+    family_states: Mapping[str, State]
+    families: tuple[str, ...]
+    windows: tuple[int, ...]
+    columns: tuple[str, ...]
+    tables: Mapping[str, Mapping[str, str]]
+    target: Mapping[str, Any]
+    horizon: int
+    active_within: int
+
+    @property
+    def process_state(self) -> ProcessState:
+        """The process parameters dated the training end."""
+        return self.processes.by_cutoff[self.dated]
+
+
+def tables_of(log: EventLog) -> dict[str, dict[str, str]]:
+    """The tables of a log, each with the start of its record and its granularity."""
+    return {
+        name: {"observed_from": str(table.observed_from), "granularity": table.granularity}
+        for name, table in log.tables.items()
+    }
+
+
+def pack(model: Model, config: Config) -> dict[str, object]:
+    """The files of a bundle, but for the self-test and the scorecard."""
+    settings = model.hazard.settings
+    glm, trees = model.hazard.glm, model.hazard.trees
+    return {
+        "model.txt": trees.text if trees else "",
+        "glm.json": glm.to_dict() if glm else None,
+        "state.json": {
+            "dated": model.dated,
+            "families": dict(model.family_states),
+            "processes": {"names": list(model.processes.names), "states": model.process_state},
+            "tables": {name: dict(table) for name, table in model.tables.items()},
+        },
+        "features.json": {
+            "families": list(model.families),
+            "windows": list(model.windows),
+            "columns": list(model.columns),
+            "tree_columns": list(settings.tree_names),
+        },
+        "target.json": {
+            **model.target,
+            "horizon_days": model.horizon,
+            "active_within_days": model.active_within,
+            "curve": {
+                "edges": list(settings.edges),
+                "stages": settings.stages,
+                "alone": settings.alone,
+                "season": settings.season,
+                "season_sd": settings.season_sd,
+                "whole_days": settings.whole_days,
+            },
+        },
+        "calibration.json": {"kind": "identity"},
+        "vocabulary.json": {},
+        "config.yaml": config.to_yaml(),
+    }
+
+
+def unpack(bundle: Bundle, threads: int) -> Model:
+    """The model of a verified bundle; `IntegrityError` if its parts do not fit together."""
+    state, features = bundle.json("state.json"), bundle.json("features.json")
+    target = bundle.json("target.json")
+    try:
+        return _model(bundle, state, features, target, threads)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"{bundle.folder}: the parts of this bundle do not fit together ({error}); "
+            "it was made by another version or by hand"
+        ) from error
+
+
+def _model(
+    bundle: Bundle,
+    state: Mapping[str, Any],
+    features: Mapping[str, Any],
+    target: Mapping[str, Any],
+    threads: int,
+) -> Model:
+    curve, names = target["curve"], tuple(state["processes"]["names"])
+    settings = hazard.Settings(
+        edges=tuple(curve["edges"]),
+        processes=names,
+        tree_names=tuple(features["tree_columns"]),
+        stages=curve["stages"],
+        alone=curve["alone"],
+        season=curve["season"],
+        season_sd=curve["season_sd"],
+        whole_days=curve["whole_days"],
+        threads=threads,
+    )
+    glm, text = bundle.json("glm.json"), bundle.text("model.txt")
+    inputs = (*settings.tree_names, *hazard.interval_names(names))
+    return Model(
+        hazard=hazard.Hazard(
+            settings,
+            PoissonGlm.from_dict(glm) if glm else None,
+            Trees.read(text, inputs) if text else None,
+        ),
+        processes=ProcessStates(names, {state["dated"]: state["processes"]["states"]}, {}),
+        dated=state["dated"],
+        family_states=state["families"],
+        families=tuple(features["families"]),
+        windows=tuple(features["windows"]),
+        columns=tuple(features["columns"]),
+        tables=state["tables"],
+        target=target,
+        horizon=int(target["horizon_days"]),
+        active_within=int(target["active_within_days"]),
+    )
+
+
+def edges_of(model: Model) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The edges of the curve, days."""
+    return np.asarray(model.hazard.settings.edges, dtype=np.float64)

@@ -1,0 +1,169 @@
+"""Dataset -> what the hazard model reads: histories, process states, and the smooth facts.
+
+Process parameters at a cutoff are fitted on the past of that cutoff; scoring replays those of the
+bundle. The same code serves training and scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ppi_ml.dataset import Dataset
+from ppi_ml.errors import NotTrainableError
+from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.models.hazard import Rows, process_hazards
+from ppi_ml.models.histories import Histories
+from ppi_ml.models.processes import PROCESSES
+
+FloatArray = NDArray[np.float64]
+ProcessState = dict[str, dict[str, float]]
+"""Process -> its parameters at one cutoff; `gaps` is always there, it places the waits."""
+
+MOST_CUSTOMERS = 8_000
+_UNKNOWN_ENTRY_DAYS = 60
+_ENOUGH = 0.5
+_PLACE = "gaps"
+
+
+def histories(data: Dataset) -> Histories:
+    """The five numbers of every row that a purchase process reads."""
+    repeats = data.column("cadence__purchases__count") - 1
+    age = data.column("cadence__age__max")
+    span = np.where(repeats > 0, age - data.column("cadence__elapsed__days_since"), 0.0)
+    total = np.nan_to_num(data.column("cadence__ln_gap__sum"))
+    # columns are float32: a customer with equal gaps may round to less than no spread
+    squares = np.maximum(
+        np.nan_to_num(data.column("cadence__ln_gap_sq__sum")), total**2 / np.maximum(repeats, 1)
+    )
+    return Histories(repeats, span, age, total, squares)
+
+
+def keys(data: Dataset) -> NDArray[np.int64]:
+    """A stable number of every row's customer (n,): the CRC-32 of the id."""
+    distinct = data.customers.unique()
+    numbers = [crc32(customer.encode()) for customer in distinct]
+    return np.asarray(
+        data.customers.replace_strict(distinct, pl.Series(numbers, dtype=pl.Int64)).to_numpy()
+    )
+
+
+def codes(data: Dataset) -> NDArray[np.int64]:
+    """A whole number per customer (n,), the same in all rows of that customer."""
+    return np.asarray(data.customers.rank("dense").to_numpy(), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class ProcessStates:
+    """The parameters of every process at every cutoff where all of them could be fitted.
+
+    `by_cutoff` ISO date -> process -> parameters; `names` the processes that are used;
+    `reasons` process -> why it is not.
+    """
+
+    names: tuple[str, ...]
+    by_cutoff: Mapping[str, ProcessState]
+    reasons: Mapping[str, str]
+
+    def usable(self, cutoffs: Sequence[Cutoff]) -> tuple[Cutoff, ...]:
+        """The cutoffs at which every process could be fitted."""
+        return tuple(c for c in cutoffs if str(c) in self.by_cutoff)
+
+    def replayed(self, dated: Cutoff, cutoffs: Sequence[Cutoff]) -> ProcessStates:
+        """The parameters of one date for rows of other cutoffs, as scoring uses them."""
+        return replace(self, by_cutoff={str(c): self.by_cutoff[str(dated)] for c in cutoffs})
+
+
+def fit_processes(
+    data: Dataset,
+    names: Sequence[str],
+    log_start: Cutoff,
+    on_fit: Callable[[], None] = lambda: None,
+) -> ProcessStates:
+    """Fit every process at every cutoff of the data, on that cutoff's past alone.
+
+    A process that cannot be fitted at most of the cutoffs is not used; a cutoff at which one of
+    the others cannot be fitted is left out. `NotTrainableError` if nothing is left.
+    """
+    wanted = tuple(dict.fromkeys((*names, _PLACE)))
+    everything = histories(data)
+    key = keys(data)
+    fitted: dict[str, ProcessState] = {}
+    reasons: dict[str, str] = {}
+    for cutoff in data.cutoffs:
+        part = data.rows_at(cutoff)
+        chosen = _learn_from(everything.take(part), key[part], cutoff.days_since(log_start))
+        fitted[str(cutoff)] = {}
+        for name in wanted:
+            try:
+                fitted[str(cutoff)][name] = PROCESSES[name].fit(chosen)
+            except NotTrainableError as error:
+                reasons[name] = f"{name} at {cutoff}: {error}"
+        on_fit()
+    return _usable(names, fitted, reasons)
+
+
+def _usable(
+    names: Sequence[str], fitted: Mapping[str, ProcessState], reasons: Mapping[str, str]
+) -> ProcessStates:
+    newest = list(fitted.values())[-1]
+    kept = tuple(
+        n for n in names if n in newest and sum(n in s for s in fitted.values()) * 2 >= len(fitted)
+    )
+    needed = {*kept, _PLACE}
+    by_cutoff = {cutoff: state for cutoff, state in fitted.items() if needed <= state.keys()}
+    if not kept or not by_cutoff:
+        raise NotTrainableError("; ".join(reasons.values()))
+    return ProcessStates(kept, by_cutoff, {n: r for n, r in reasons.items() if n not in kept})
+
+
+def _learn_from(all_: Histories, key: NDArray[np.int64], log_days: float) -> Histories:
+    """At most 8,000 customers by hash, those with a known entry if they are at least half."""
+    known = all_.age_days <= log_days - _UNKNOWN_ENTRY_DAYS
+    chosen = np.flatnonzero(known) if known.mean() >= _ENOUGH else np.arange(len(all_))
+    order = np.lexsort((chosen, key[chosen]))[:MOST_CUSTOMERS]
+    return all_.take(np.sort(chosen[order]))
+
+
+def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
+    """The rows of the hazard model; every cutoff of the data must have a process state."""
+    everything = histories(data)
+    borders = np.asarray(edges, dtype=np.float64)
+    log_hazards = np.empty((len(data), len(borders) - 1, len(states.names)))
+    place = np.empty((len(data), 2))
+    for cutoff in data.cutoffs:
+        part, state = data.rows_at(cutoff), states.by_cutoff[str(cutoff)]
+        here = everything.take(part)
+        place[part] = _gap_place(here, state[_PLACE])
+        for i, name in enumerate(states.names):
+            survival = PROCESSES[name].survival(state[name], here, borders)
+            log_hazards[part, :, i] = process_hazards(survival, borders)
+    days = np.array([cutoff.wall / DAY_US for cutoff in data.cutoffs])
+    return Rows(
+        histories=everything,
+        log_hazards=log_hazards,
+        gap_place=place,
+        recent=np.column_stack(
+            [data.column(f"cadence__recent__count__{window}d") for window in (30, 90, 365)]
+        ),
+        value=data.column("cadence__value__mean"),
+        mean_gap=data.column("cadence__gap__mean"),
+        median_gap=data.column("cadence__gap__median"),
+        trees=data.trees(),
+        day=days[data.cutoff_index],
+        key=keys(data),
+    )
+
+
+def _gap_place(here: Histories, state: Mapping[str, float]) -> FloatArray:
+    """Mean and spread (n, 2) of the next ln gap: own gaps shrunk to the population's."""
+    between, within = state["between"] ** 2, state["within"] ** 2
+    weight = here.repeats * between + within
+    mean = (here.gap_log_sum * between + state["mean"] * within) / weight
+    spread = np.sqrt(within + between * within / weight)
+    return np.column_stack([mean, spread])

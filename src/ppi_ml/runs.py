@@ -1,0 +1,98 @@
+"""The folder of one training: written under a hidden name, renamed when whole."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ppi_ml.config import Config
+from ppi_ml.errors import UsageError
+from ppi_ml.load_report import LoadReport
+from ppi_ml.scorecard import Scorecard, Verdict
+
+JOURNAL = "tuning.journal"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training leaves behind; everything lies in `folder`."""
+
+    folder: Path
+    bundle: Path
+    scorecard: Scorecard
+    report: LoadReport
+    run_id: str | None
+    config: Config
+    target: str
+    cutoffs: tuple[str, ...]
+    n_train: int
+    n_test: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the scorecard says."""
+        return self.scorecard.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of `ppi-ml train --json`."""
+        card = self.scorecard.to_dict()
+        return {
+            "target": self.target,
+            "bundle": str(self.bundle),
+            "run_id": self.run_id,
+            "cutoffs": list(self.cutoffs),
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            "verdict": card["verdict"],
+            "scorecard": card["rows"],
+        }
+
+    def _repr_html_(self) -> str:
+        return f"{self.scorecard._repr_html_()}<p>{self.folder}</p>"
+
+
+class RunFolder:
+    """The run folder: made under a hidden name, renamed when whole, kept for `--resume` if not."""
+
+    def __init__(self, config: Config, resume: str | Path | None) -> None:
+        self._root = Path(config.output.folder)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        self.name = f"{config.name}-{stamp}-{secrets.token_hex(3)}"
+        self.path = self._root / f".{self.name}.partial"
+        if resume is not None:
+            self.path = Path(resume)
+            self.name = self.path.name.removeprefix(".").removesuffix(".partial")
+            if not self.path.is_dir() or not self.path.name.endswith(".partial"):
+                raise UsageError(
+                    f"--resume: expected the folder of an interrupted run, named "
+                    f".<name>.partial in {self._root}, got {resume}"
+                )
+
+    def __enter__(self) -> RunFolder:
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        journal = self.path / JOURNAL
+        if kind is not None and not journal.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def finish(self) -> Path:
+        """Give the folder its name, and let `latest` point to it."""
+        place = self._root / self.name
+        self.path.rename(place)
+        latest = self._root / "latest"
+        temporary = self._root / f".latest-{secrets.token_hex(3)}"
+        temporary.symlink_to(place.name, target_is_directory=True)
+        temporary.replace(latest)
+        return place
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON."""
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,174 @@
+"""The tables of a log: every column with its kind, unit, rule and meaning of an empty cell.
+
+A further table is one more `Table` in `_DECLARED`: validation, repair, quarantine and the printed
+schema follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Literal
+
+from ppi_ml.errors import DataError
+
+Kind = Literal["id", "text", "choice", "number", "currency", "time"]
+
+MOST_UNITS = 1e9  # a quantity above is a typing error and would overflow sums of thousandths
+MOST_MONEY = 1e11  # likewise for sums of ten-thousandths of the currency unit
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    `required`: the column must be there and an empty cell is quarantined. `default` stands in for
+    an absent column; with `fills`, for an empty cell too. `above`, `least` and `most` bound a
+    number; `choices` are the words that a choice may be.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    null: str
+    required: bool = False
+    default: str | float | None = None
+    fills: bool = False
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """What a filled cell must satisfy beyond its kind; empty if nothing."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        bounds = ((">", self.above), (">=", self.least), ("<=", self.most))
+        return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A whole-number column made while loading, so that sums agree whatever their order.
+
+    value = round(10**decimals * (product of `of` - `minus`)); null where a factor is null, a null
+    `minus` counts as 0. Negative values are quarantined: a discount larger than its line.
+    """
+
+    name: str
+    decimals: int
+    of: tuple[str, ...]
+    minus: str | None = None
+    most: float = MOST_MONEY
+
+
+@dataclass(frozen=True)
+class Table:
+    """One type of event: its key, its columns and what is derived from them.
+
+    `once_per` names the id whose rows must share one customer and one time (an order's lines).
+    """
+
+    name: str
+    about: str
+    key: tuple[str, ...]
+    own: tuple[Column, ...]
+    derived: tuple[Derived, ...] = ()
+    once_per: str | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns: the three that every table has, then the table's own."""
+        return (*_EVERY_TABLE, *self.own)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        return tuple(column.name for column in self.columns)
+
+
+CUSTOMER_ID = Column("customer_id", "id", "", "quarantined", required=True)
+_EVERY_TABLE = (
+    CUSTOMER_ID,
+    Column("occurred_at", "time", "instant", "quarantined", required=True),
+    Column("known_at", "time", "instant", "occurred_at + data.known_lag"),
+)
+_QUANTITY = Column(
+    "quantity", "number", "units", "quarantined; absent column: 1", default=1.0, above=0,
+    most=MOST_UNITS,
+)  # fmt: skip
+_QUANTITY_E3 = Derived("quantity_e3", decimals=3, of=("quantity",), most=MOST_UNITS)
+_SKU = Column("sku", "id", "", "product unknown")
+
+_DECLARED = (
+    Table(
+        name="order_lines",
+        about="what was ordered; the only table that is required",
+        key=("order_id", "line_id"),
+        own=(
+            Column("order_id", "id", "", "quarantined", required=True),
+            Column("line_id", "id", "", "quarantined", required=True),
+            _SKU,
+            _QUANTITY,
+            Column("unit_price", "number", "money", "price unknown", least=0, most=MOST_MONEY),
+            Column("discount", "number", "money off the line", "none", least=0, most=MOST_MONEY),
+            Column("currency", "currency", "ISO 4217", "the currency of the log"),
+            Column("promo_code", "text", "", "no code"),
+            Column("channel", "text", "", "channel unknown"),
+            Column(
+                "order_type", "choice", "", "one_off", default="one_off", fills=True,
+                choices=("one_off", "subscription", "exchange", "replacement", "free"),
+            ),
+        ),
+        derived=(
+            _QUANTITY_E3,
+            Derived("value_e4", decimals=4, of=("quantity", "unit_price"), minus="discount"),
+        ),
+        once_per="order_id",
+    ),
+    Table(
+        name="returns",
+        about="what was sent back; occurred_at is the request",
+        key=("return_id",),
+        own=(
+            Column("return_id", "id", "", "quarantined", required=True),
+            Column("order_id", "id", "", "order unknown"),
+            _SKU,
+            _QUANTITY,
+            Column("reason", "text", "", "no reason given"),
+        ),
+        derived=(_QUANTITY_E3,),
+    ),
+)  # fmt: skip
+
+TABLES: Mapping[str, Table] = MappingProxyType({table.name: table for table in _DECLARED})
+
+
+def table_named(name: str) -> Table:
+    """The table of that name; `DataError` with the nearest names if there is none."""
+    if name in TABLES:
+        return TABLES[name]
+    near = get_close_matches(name, TABLES, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise DataError(f'unknown table "{name}".{hint} The tables are: {", ".join(TABLES)}')
+
+
+def rows() -> list[dict[str, str]]:
+    """The schema as rows of text: table, column, kind, unit, key, required, rule, null."""
+    return [
+        {
+            "table": table.name,
+            "column": column.name,
+            "kind": column.kind,
+            "unit": column.unit,
+            "key": "yes" if column.name in table.key else "",
+            "required": "yes" if column.required else "",
+            "rule": column.rule,
+            "null": column.null,
+        }
+        for table in TABLES.values()
+        for column in table.columns
+    ]

@@ -1,0 +1,317 @@
+"""Scoring with a bundle: a log in, one row per customer out; the same for one and for all.
+
+Features are recomputed on the current history, states are replayed and never refitted. Nothing
+here knows labels, the future or the targets shelf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from ppi_ml import bundle as bundles
+from ppi_ml import dataset, packing, rows, selftest, staleness
+from ppi_ml.config import Config
+from ppi_ml.dataset import Dataset
+from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.events import EventLog, load_tables
+from ppi_ml.instants import Cutoff
+from ppi_ml.intake import RawTable
+from ppi_ml.models.curve import Curves
+from ppi_ml.models.readings import READINGS
+from ppi_ml.shelf import load_plugins
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GRACE_US = 5 * 60 * 1_000_000
+_OLD_STATE_DAYS = 180
+STATUSES = ("scored", "not_eligible", "no_history", "no_consent")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one customer: `values` are the columns of the score table."""
+
+    customer_id: str
+    cutoff: Cutoff
+    status: str
+    values: Mapping[str, Any]
+    curves: Curves
+
+
+class Scorer:
+    """A verified bundle, ready to score; made with `Scorer.load`."""
+
+    def __init__(self, bundle: bundles.Bundle, threads: int = 2) -> None:
+        """Read the parts of a verified bundle and let it prove itself on three customers."""
+        self.bundle = bundle
+        self.config = Config.read(_settings_of(bundle), environ={})
+        self.model = packing.unpack(bundle, threads)
+        plugins = load_plugins(self.config.plugins)
+        _check_plugins(bundle, [plugin.record() for plugin in plugins])
+        self._families = dataset.families(self.model.families, self.model.windows, plugins)
+        self._threads = threads
+        selftest.check(bundle, self)
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int = 2) -> Scorer:
+        """A scorer from a bundle folder.
+
+        Args:
+            path: the folder `bundle/` of a run, or the run folder.
+            threads: threads to work with.
+
+        Raises:
+            IntegrityError: the bundle is damaged, foreign, or fails its own self-test.
+        """
+        folder = Path(path)
+        inner = folder / "bundle"
+        found = inner if not (folder / bundles.MANIFEST).exists() and inner.is_dir() else folder
+        return cls(bundles.load(found), threads)
+
+    def __repr__(self) -> str:
+        sha = self.bundle.content_sha256[:12]
+        return f"Scorer({self.bundle.version}, {sha}, states of {self.model.dated})"
+
+    def score(
+        self,
+        log: EventLog,
+        cutoff: object,
+        *,
+        everyone: bool = False,
+        ids: Sequence[str] | None = None,
+        days: Sequence[int] = (),
+        allow_stale: bool = False,
+    ) -> pd.DataFrame:
+        """The score table: one row per eligible customer, sorted by id.
+
+        Args:
+            log: events; what became known at or after the cutoff is not used.
+            cutoff: the instant at which we stand: a date, an ISO text, an aware time.
+            everyone: everybody with a purchase before the cutoff instead.
+            ids: exactly these customers instead, in this order, known or not.
+            days: adds `no_event_by_<d>d` for each.
+            allow_stale: score although a table ended too long before the cutoff; features of
+                such a table other than the order lines are null.
+
+        Raises:
+            DataError: a table is too old for the cutoff.
+            UsageError: a day beyond the reach of the curve, or a cutoff that is none.
+        """
+        data, notes = self._dataset(log, cutoff, allow_stale)
+        curves = self._curves(data)
+        table = self._table(data, curves, days, everyone=everyone or ids is not None)
+        if ids is not None:
+            table = self._only(table, ids, data)
+        frame = table.to_pandas()
+        frame.attrs["notes"] = notes
+        return frame
+
+    def curves(
+        self,
+        log: EventLog,
+        cutoff: object,
+        days: Sequence[float] | None = None,
+        *,
+        allow_stale: bool = False,
+    ) -> Curves:
+        """Survival curves of everybody with a purchase before the cutoff.
+
+        Args:
+            log: events.
+            cutoff: as in `score`.
+            days: checked against the reach of the curve, so that a mistake shows at once.
+            allow_stale: as in `score`.
+        """
+        data, _ = self._dataset(log, cutoff, allow_stale)
+        curves = self._curves(data)
+        if days is not None:
+            curves.survival(np.asarray(list(days), dtype=np.float64)[-1:])
+        return curves
+
+    def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
+        """What is said of one customer, from that customer's own events alone.
+
+        Args:
+            events: table -> list of dicts or DataFrame; `order_lines` is required. Tables that the
+                model knows and that are not given count as empty, not as unknown.
+            cutoff: the instant at which we stand; None is now.
+
+        Raises:
+            DataError: an event breaks its contract, lies after the cutoff (five minutes' grace for
+                clocks that differ), or belongs to another customer than the rest.
+        """
+        instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
+        log = self._small_log(events, instant)
+        if len(log.customers) != 1:
+            raise DataError(
+                f"events: expected the events of one customer, got {len(log.customers)}; "
+                "use score for several"
+            )
+        data, _ = self._dataset(log, instant, True)
+        if not len(data):
+            raise DataError("order_lines: no purchase before the cutoff")
+        curves = self._curves(data)
+        values = self._table(data, curves, (), everyone=True).row(0, named=True)
+        return Prediction(log.customers[0], instant, values["status"], values, curves)
+
+    def _small_log(self, events: Mapping[str, Any], cutoff: Cutoff) -> EventLog:
+        """A log of a request: tables observed since the training log began, up to the cutoff."""
+        unknown = sorted(set(events) - set(self.model.tables))
+        if unknown:
+            raise UsageError(
+                f'events: this model was trained without the table "{unknown[0]}"; it knows '
+                f"{', '.join(self.model.tables)}"
+            )
+        raw = {
+            name: RawTable(
+                _frame(events.get(name)),
+                granularity="day" if known["granularity"] == "day" else "instant",
+                origin="the request",
+                observed_from=known["observed_from"],
+                observed_until=cutoff,
+            )
+            for name, known in self.model.tables.items()
+        }
+        data = self.config.data
+        log = load_tables(
+            raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
+            max_quarantined=0.0,
+        )  # fmt: skip
+        for name, table in log.tables.items():
+            late = table.frame["at"].max()
+            if isinstance(late, int) and late > cutoff.at + _GRACE_US:
+                raise DataError(f"{name}: an event lies after the cutoff {cutoff}; leave it out")
+        return log
+
+    def _dataset(
+        self, log: EventLog, cutoff: object, allow_stale: bool
+    ) -> tuple[Dataset, list[str]]:
+        instant = Cutoff.parse(cutoff, log.timezone)
+        fresh, notes = staleness.check(
+            log, instant, self.config.data.max_staleness, allow_stale=allow_stale
+        )
+        unused = sum(
+            int((table.frame["known"] >= instant.at).sum()) for table in log.tables.values()
+        )
+        if unused:
+            notes.append(f"{unused:,} events known at or after {instant} were not used")
+        age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
+        if age > _OLD_STATE_DAYS:
+            notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
+        data = dataset.build(
+            fresh, [instant], self._families, states=self.model.family_states,
+            threads=self._threads,
+        )  # fmt: skip
+        if data.names != self.model.columns:
+            raise IntegrityError(
+                "the features of this bundle are not those of the installed ppi_ml; "
+                f"install the version it was trained with ({self.bundle.manifest.get('ppi_ml')})"
+            )
+        return data, notes
+
+    def _curves(self, data: Dataset) -> Curves:
+        edges = packing.edges_of(self.model)
+        dated = Cutoff.parse(self.model.dated, data.cutoffs[0].zone)
+        states = self.model.processes.replayed(dated, data.cutoffs)
+        keys = pl.DataFrame({"customer_id": data.customers})
+        inputs = rows.build(data, states, edges.tolist())
+        return Curves(edges, self.model.hazard.cumulative(inputs), keys)
+
+    def _table(
+        self, data: Dataset, curves: Curves, days: Sequence[int], *, everyone: bool
+    ) -> pl.DataFrame:
+        eligible = data.eligible(self.model.active_within)
+        values = READINGS[self.model.target["reading"]](curves, self.model.horizon)
+        survival = curves.survival([float(d) for d in days]) if days else np.empty((len(data), 0))
+        columns = {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}
+        table = pl.DataFrame(
+            {
+                "customer_id": data.customers,
+                "cutoff": pl.repeat(str(data.cutoffs[0]), len(data), eager=True),
+                "target": pl.repeat(self.model.target["name"], len(data), eager=True),
+                "status": pl.repeat("scored", len(data), eager=True),
+                "reason": pl.repeat(None, len(data), dtype=pl.String, eager=True),
+                **values,
+                **columns,
+                "model_version": pl.repeat(self.bundle.version, len(data), eager=True),
+                "model_sha256": pl.repeat(self.bundle.content_sha256, len(data), eager=True),
+            }
+        )
+        return table if everyone else table.filter(pl.Series(eligible))
+
+    def _only(self, table: pl.DataFrame, ids: Sequence[str], data: Dataset) -> pl.DataFrame:
+        """Exactly the customers asked for; values are null unless scored."""
+        asked = pl.DataFrame({"customer_id": pl.Series(list(ids), dtype=pl.String)})
+        if asked["customer_id"].is_duplicated().any():
+            raise UsageError("ids: a customer is asked for twice")
+        eligible = pl.DataFrame(
+            {
+                "customer_id": data.customers,
+                "eligible": data.eligible(self.model.active_within),
+            }
+        )
+        whole = asked.join(table, on="customer_id", how="left", maintain_order="left").join(
+            eligible, on="customer_id", how="left", maintain_order="left"
+        )
+        status = (
+            pl.when(pl.col("eligible").is_null())
+            .then(pl.lit("no_history"))
+            .when("eligible")
+            .then(pl.lit("scored"))
+            .otherwise(pl.lit("not_eligible"))
+        )
+        why = {
+            "no_history": "no purchase before the cutoff",
+            "not_eligible": f"no purchase in the last {self.model.active_within} days",
+        }
+        whole = whole.with_columns(
+            status=status, reason=status.replace_strict(why, default=None, return_dtype=pl.String)
+        )
+        fixed = ("cutoff", "target", "model_version", "model_sha256")
+        keep = {"customer_id", "status", "reason", *fixed}
+        known = {name: table[name][0] for name in fixed} if table.height else {}
+        return whole.with_columns(
+            *(pl.lit(value).alias(name) for name, value in known.items()),
+            *(
+                pl.when(pl.col("status") == "scored").then(pl.col(name)).alias(name)
+                for name in table.columns
+                if name not in keep
+            ),
+        ).select(table.columns)
+
+
+def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
+    if rows_ is None:
+        return pl.DataFrame(schema={"customer_id": pl.String, "occurred_at": pl.String})
+    if isinstance(rows_, pl.DataFrame):
+        return rows_
+    if isinstance(rows_, Sequence):
+        return pl.DataFrame(list(rows_), infer_schema_length=None)
+    return pl.DataFrame(pl.from_pandas(rows_))
+
+
+def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
+    import yaml
+
+    settings = yaml.safe_load(bundle.text("config.yaml"))
+    if not isinstance(settings, dict):
+        raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
+    return settings
+
+
+def _check_plugins(bundle: bundles.Bundle, found: Sequence[Mapping[str, str]]) -> None:
+    here = {plugin["name"]: plugin["sha256"] for plugin in found}
+    for plugin in bundle.manifest.get("plugins", []):
+        if here.get(plugin["name"]) != plugin["sha256"]:
+            raise IntegrityError(
+                f"this bundle was trained with the plug-in {plugin['name']}, which is missing here "
+                "or has changed"
+            )

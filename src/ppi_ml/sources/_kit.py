@@ -1,0 +1,145 @@
+"""What several sources need: files to frames, and the shop's column names to ours."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import polars as pl
+
+from ppi_ml.errors import DataError
+from ppi_ml.schema import table_named
+
+_PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
+_SEPARATORS = ",;\t|"
+
+
+def read_files(path: str | Path) -> pl.DataFrame:
+    """All rows of a file, of a glob such as `orders-*.csv`, or of a (partitioned) folder.
+
+    CSV is read as text, so that ids keep their leading zeros. Files are read in the order of their
+    names; parts of a path such as `month=3` become columns. `DataError` if nothing can be read.
+    """
+    files, root = _files(Path(path).expanduser())
+    frames = [_partition(_read_file(file), file.relative_to(root)) for file in files]
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{path}: the {len(files)} files do not fit together: one column holds text in one of "
+            "them and something else in another"
+        ) from error
+
+
+def read_columns(path: str | Path, types: pl.Schema) -> pl.DataFrame:
+    """These columns, of these types, of one Parquet file; `DataError` naming what does not fit."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"data.path: {file}: no such file")
+    try:
+        found = pl.read_parquet_schema(file)
+        missing = [name for name in types if name not in found]
+        if missing:
+            raise DataError(
+                f"{file}: columns {', '.join(missing)} are missing; found: {', '.join(found)}"
+            )
+        return pl.read_parquet(file, columns=list(types)).cast(types)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        expected = ", ".join(f"{name} {dtype}" for name, dtype in types.items())
+        raise DataError(f"{file}: expected Parquet with the columns {expected}") from error
+
+
+def to_our_names(
+    table: str,
+    frame: pl.DataFrame,
+    columns: Mapping[str, str],
+    constants: Mapping[str, str | int | float] | None = None,
+) -> pl.DataFrame:
+    """The frame of a table with the schema's column names.
+
+    `columns` maps our names to theirs; columns that it does not name keep their own. `constants`
+    are columns that hold one value everywhere. `DataError` for names that do not exist.
+    """
+    ours = table_named(table).names
+    for name in (*columns, *(constants or {})):
+        if name not in ours:
+            raise DataError(f"{table}: columns: {name} is unknown{_near(name, ours)}")
+    for name, theirs in columns.items():
+        if theirs not in frame.columns:
+            near = _near(theirs, frame.columns)
+            raise DataError(f"{table}: columns.{name}: there is no column {theirs}{near}")
+    mapped = [pl.col(theirs).alias(name) for name, theirs in columns.items()]
+    # A column that bears one of our names without being meant stays visible, among the ignored.
+    others = [
+        pl.col(name).alias(f"{name} (not mapped)" if name in columns else name)
+        for name in frame.columns
+        if name not in columns.values()
+    ]
+    result = frame.select(*mapped, *others)
+    for name, value in (constants or {}).items():
+        if name in result.columns:
+            raise DataError(f"{table}: constants.{name}: the column {name} is there already")
+        result = result.with_columns(pl.lit(value).alias(name))
+    return result
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """`DataError` if two columns have one name."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{where}: several columns are named {', '.join(twice)}; rename them")
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f".{hint} The columns are: {', '.join(names)}"
+
+
+def _files(path: Path) -> tuple[list[Path], Path]:
+    """(files, the folder from which the names of partitions count)."""
+    if path.is_file():
+        return [path], path.parent
+    root = path if path.is_dir() else Path(path.anchor)
+    pattern = "**/*" if path.is_dir() else str(path.relative_to(root))
+    found = sorted(file for file in root.glob(pattern) if file.is_file())
+    # A folder may hold other things too; a glob names just what is meant.
+    files = [file for file in found if _is_table(file)] if path.is_dir() else found
+    if not files:
+        raise DataError(f"{path}: no such file, no match, or no CSV or Parquet file in the folder")
+    return files, root
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in (*_PARQUET, *_CSV)
+
+
+def _read_file(file: Path) -> pl.DataFrame:
+    kind = file.suffix.lower()
+    if not _is_table(file):
+        raise DataError(f"{file}: expected a name that ends in .csv, .tsv, .txt or .parquet")
+    try:
+        return pl.read_parquet(file) if kind in _PARQUET else _read_csv(file)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+        # The reader's own words may quote a cell, so they are left out.
+        expected = "Parquet" if kind in _PARQUET else "CSV in UTF-8 with a header"
+        raise DataError(
+            f"{file}: cannot be read as {expected}; it may be damaged, empty, in another encoding, "
+            "or have rows longer than its header"
+        ) from error
+
+
+def _read_csv(file: Path) -> pl.DataFrame:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        head = lines.readline()
+        separator = max(_SEPARATORS, key=head.count)
+        lines.seek(0)
+        check_names(next(csv.reader(lines, delimiter=separator), []), str(file))
+    return pl.read_csv(file, separator=separator, infer_schema=False)
+
+
+def _partition(frame: pl.DataFrame, file: Path) -> pl.DataFrame:
+    pairs = [part.split("=", 1) for part in file.parts[:-1] if "=" in part]
+    return frame.with_columns(pl.lit(value).alias(name) for name, value in pairs)

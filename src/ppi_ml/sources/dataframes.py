@@ -1,0 +1,104 @@
+"""Tables in memory: pandas or polars frames, or paths, as `ppi_ml.load` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from ppi_ml.declare import Source
+from ppi_ml.errors import UsageError
+from ppi_ml.intake import RawTable
+from ppi_ml.sources._kit import check_names, read_files, to_our_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ppi_ml.config import DataSettings
+
+    AnyTable: TypeAlias = "pd.DataFrame | pl.DataFrame | pl.LazyFrame | str | Path"
+
+
+# Python objects of any other type, or of several, are told apart by their text alone: times with
+# and without an offset, numbers and words.
+_PLAIN_OBJECTS = ("string", "floating", "boolean")
+
+
+def raw_tables(
+    tables: AnyTable | Mapping[str, AnyTable],
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, RawTable]:
+    """Raw tables from frames, paths or globs by table name; one alone is the order lines.
+
+    `columns` maps, per table, our column names to theirs. The frames are not changed.
+    `UsageError` for what is neither a frame nor a path; `DataError` for what cannot be read.
+    """
+    named = tables if isinstance(tables, Mapping) else {"order_lines": tables}
+    strangers = sorted(set(columns or {}) - set(named))
+    if strangers:
+        raise UsageError(f"columns: no such table was given: {', '.join(strangers)}")
+    raw = {}
+    for name, table in named.items():
+        frame = _frame(name, table)
+        origin = "" if not isinstance(table, str | Path) else str(table)
+        raw[name] = RawTable(
+            to_our_names(name, frame, (columns or {}).get(name, {})), origin=origin
+        )
+    return raw
+
+
+def read(settings: DataSettings) -> dict[str, RawTable]:
+    """Frames cannot be named in a config: `UsageError` that says what to do instead."""
+    raise UsageError(
+        f"data.source: {settings.source} holds tables in memory; pass them to ppi_ml.load(...), or "
+        "use data.source: files"
+    )
+
+
+def _frame(name: str, table: object) -> pl.DataFrame:
+    if isinstance(table, str | Path):
+        return read_files(table)
+    if isinstance(table, pl.LazyFrame):
+        return table.collect()
+    if isinstance(table, pl.DataFrame):
+        return table
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        return _from_pandas(name, table)
+    raise UsageError(
+        f"{name}: expected a pandas or polars DataFrame or a path, got {type(table).__name__}"
+    )
+
+
+def _from_pandas(name: str, table: pd.DataFrame) -> pl.DataFrame:
+    names = [str(column) for column in table.columns]
+    check_names(names, name)
+    series = (_series(table.iloc[:, place]) for place in range(len(names)))
+    return pl.DataFrame([column.alias(ours) for column, ours in zip(series, names, strict=True)])
+
+
+def _series(column: pd.Series[Any]) -> pl.Series:
+    """One column; the text of its cells where they are Python objects of no plain type."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        naive: pl.Series = pl.from_pandas(utc)
+        return naive.dt.replace_time_zone("UTC")
+    objects = pd.api.types.is_object_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
+    if not objects or pd.api.types.infer_dtype(column, skipna=True) in _PLAIN_OBJECTS:
+        return pl.from_pandas(column, nan_to_null=True)
+    empty = column.isna().tolist()
+    pairs = zip(column.tolist(), empty, strict=True)
+    return pl.Series([None if gap else str(cell) for cell, gap in pairs], dtype=pl.String)
+
+
+SOURCE = Source(
+    name="dataframes",
+    description="pandas or polars frames in memory, through ppi_ml.load",
+    attribution="",
+    read=read,
+)

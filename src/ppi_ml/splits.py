@@ -1,0 +1,131 @@
+"""Folds forward in time: train on what was known at one date, judge on later ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from ppi_ml.instants import Cutoff
+
+SHORTEST_HORIZON = 28
+"""A horizon shorter than this (days) is not judged at all."""
+WARM_UP_DAYS = 90
+MOST_TEST_CUTOFFS = 6
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Train on the cutoffs `train` with labels as known at `end`; predict at the cutoffs `test`."""
+
+    end: Cutoff
+    train: tuple[Cutoff, ...]
+    test: tuple[Cutoff, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about time in one training.
+
+    `horizon` is judged, `asked` was asked for (days); `outer` is None where the history is too
+    short to judge anything; `final` holds the cutoffs of the model that ships.
+    """
+
+    horizon: int
+    asked: int
+    first: Cutoff
+    outer: Fold | None
+    inner: tuple[Fold, ...]
+    final: Fold
+
+    @property
+    def cutoffs(self) -> tuple[Cutoff, ...]:
+        """Every cutoff for which features are needed, earliest first."""
+        folds = [self.final, *self.inner, *([self.outer] if self.outer else [])]
+        return tuple(sorted({c for fold in folds for c in (*fold.train, *fold.test)}))
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """How cutoffs are laid out: days between them, most for training, least test horizons."""
+
+    every: int = 30
+    train_cutoffs: int = 12
+    test_cutoffs: int = 2
+
+
+def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
+    """The days a curve reaches: 365, or half the log if less, but never less than the horizon."""
+    return max(horizon, min(365, floor(end.days_since(start) / 2)))
+
+
+def forward(start: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> Plan:
+    """The folds of a log observed in [start, end) for a horizon in days.
+
+    The test cutoffs are the last ripe ones; labels of the training part are those known at the
+    earliest of them. With too little history the horizon is shortened, and below 28 days nothing
+    is judged.
+    """
+    first = _first_cutoff(start, end, horizon)
+    room = end.days_since(first)
+    judged = min(horizon, floor(room / 1.5))
+    final = Fold(end, _training(first, end, spacing), (end,))
+    if judged < SHORTEST_HORIZON:
+        return Plan(horizon, horizon, first, None, (), final)
+    test = _test_cutoffs(first, end, judged, spacing)
+    outer = Fold(test[0], _training(first, test[0], spacing), test)
+    return Plan(judged, horizon, first, outer, _inner(first, outer, judged, spacing), final)
+
+
+def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int) -> Cutoff:
+    """The log must be old enough for its windows: 90 days, or half the reach where it allows."""
+    length = end.days_since(start)
+    wanted = max(WARM_UP_DAYS, reach_of(start, end, horizon) / 2)
+    return start.plus(floor(min(wanted, length / 3)))
+
+
+def _training(first: Cutoff, end: Cutoff, spacing: Spacing) -> tuple[Cutoff, ...]:
+    """Cutoffs every so many days back from the end, none before the first; earliest first."""
+    every = max(1, min(spacing.every, floor(end.days_since(first))))
+    back = [end.plus(-every * step) for step in range(1, spacing.train_cutoffs + 1)]
+    return tuple(sorted(c for c in back if c >= first))
+
+
+def _needed(horizon: int) -> float:
+    """Days of training history before a test cutoff."""
+    return max(SHORTEST_HORIZON, horizon / 2)
+
+
+def _test_cutoffs(first: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> tuple[Cutoff, ...]:
+    last = end.plus(-horizon)
+    span = (spacing.test_cutoffs - 1) * horizon
+    back = range(0, span + 1, min(spacing.every, max(span, 1)))
+    found = [
+        c for c in (last.plus(-days) for days in back) if c.days_since(first) >= _needed(horizon)
+    ]
+    return _thin(sorted(found or [last]), MOST_TEST_CUTOFFS)
+
+
+def _thin(cutoffs: list[Cutoff], most: int) -> tuple[Cutoff, ...]:
+    """At most so many, evenly, with the first and the last."""
+    if len(cutoffs) <= most:
+        return tuple(cutoffs)
+    step = (len(cutoffs) - 1) / (most - 1)
+    return tuple(cutoffs[round(i * step)] for i in range(most))
+
+
+def _inner(first: Cutoff, outer: Fold, horizon: int, spacing: Spacing) -> tuple[Fold, ...]:
+    """Up to two folds inside the training part: each trains at its end and predicts from there.
+
+    Their labels are censored at the outer end, so the newer one may be judged at less than the
+    horizon, though never at less than 28 days.
+    """
+    room = outer.end.days_since(first)
+    ahead = max(SHORTEST_HORIZON, min(horizon, room / 3))
+    ends = [c for c in outer.train if outer.end.days_since(c) >= ahead]
+    folds = [Fold(c, _training(first, c, spacing), (c,)) for c in ends]
+    usable = [f for f in folds if f.train and f.end.days_since(first) >= SHORTEST_HORIZON]
+    if not usable:
+        return ()
+    newest = usable[-1]
+    earlier = [f for f in usable if newest.end.days_since(f.end) >= min(horizon, room / 4)]
+    return (earlier[-1], newest) if earlier else (newest,)

@@ -1,0 +1,65 @@
+"""Whether the tables of a log reach the cutoff, or ended so long before it that they mislead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from ppi_ml.errors import DataError
+from ppi_ml.events import EventLog, EventTable
+from ppi_ml.instants import DAY_US, Cutoff
+
+_LOOK_BACK_DAYS = 180
+
+
+def check(
+    log: EventLog, cutoff: Cutoff, most_days: int, *, allow_stale: bool
+) -> tuple[EventLog, list[str]]:
+    """The log without stale tables, and notes on them; `DataError` unless they are allowed.
+
+    Args:
+        log: events; only those known before the cutoff count.
+        cutoff: the instant that is asked about.
+        most_days: silence before the cutoff that is always accepted, whole days.
+        allow_stale: score without a stale table instead of refusing. Stale order lines are used
+            all the same, and the note says so.
+
+    A table may be silent for `most_days`, or for as long as the longest silence of its own last
+    180 days: a shop that sees one return a week is not stale after three days without one.
+    """
+    notes: list[str] = []
+    kept = dict(log.tables)
+    for name, table in log.tables.items():
+        silent, usual = _silence(table, cutoff)
+        if silent <= max(most_days, usual):
+            continue
+        found = f"{name}: the last event known before {cutoff} is {silent:.0f} days old"
+        if not allow_stale:
+            raise DataError(
+                f"{found}, and at most {max(most_days, usual):.0f} days are expected; load newer "
+                "events, choose an earlier cutoff, or allow stale tables (--allow-stale)"
+            )
+        if name == "order_lines":
+            notes.append(f"{found}; every customer looks more silent than they may be")
+        else:
+            notes.append(f"{found}; its features are null")
+            del kept[name]
+    return replace(log, tables=kept), notes
+
+
+def _silence(table: EventTable, cutoff: Cutoff) -> tuple[float, float]:
+    """Days from the last whole day with an event to the cutoff, and the longest such gap before."""
+    since = cutoff.wall - _LOOK_BACK_DAYS * DAY_US
+    days = (
+        table.frame.filter(pl.col("known") < cutoff.at, pl.col("wall") >= since)
+        .select(day=pl.col("wall") // DAY_US)
+        .unique()
+        .sort("day")["day"]
+    )
+    if days.is_empty():
+        empty = table.frame.is_empty()
+        return (0.0, 0.0) if empty else (float(_LOOK_BACK_DAYS), 0.0)
+    silent = cutoff.wall / DAY_US - (int(days[-1]) + 1)
+    usual = days.diff().max()
+    return max(silent, 0.0), float(usual) if isinstance(usual, int) else 0.0

@@ -1,0 +1,1 @@
+"""The shelf of targets: one file each, found by its name."""

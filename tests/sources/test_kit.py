@@ -1,0 +1,110 @@
+import polars as pl
+import pytest
+
+from ppi_ml.errors import DataError
+from ppi_ml.sources._kit import read_columns, read_files, to_our_names
+
+
+def test_csv_is_text_whatever_it_looks_like(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_bytes('﻿id,"na,me",n\r\n007,"line\r\nbreak",1\r\n=1+1,Zoë 🛒,\r\n'.encode())
+    frame = read_files(file)
+    assert frame.columns == ["id", "na,me", "n"]
+    assert frame.rows() == [("007", "line\r\nbreak", "1"), ("=1+1", "Zoë 🛒", None)]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_told_by_the_header(tmp_path, separator):
+    file = tmp_path / "a.csv"
+    file.write_text(f"a{separator}b\n1{separator}2\n")
+    assert read_files(file).rows() == [("1", "2")]
+
+
+def test_a_glob_reads_files_by_name_and_columns_by_name(tmp_path):
+    (tmp_path / "x-2.csv").write_text("b,a\n4,3\n")
+    (tmp_path / "x-1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "y.csv").write_text("a,b\n9,9\n")
+    assert read_files(tmp_path / "x-*.csv").rows() == [("1", "2"), ("3", "4")]
+
+
+def test_a_partitioned_folder_gives_its_parts_as_columns(tmp_path):
+    for month in ("01", "02"):
+        part = tmp_path / f"month={month}"
+        part.mkdir()
+        pl.DataFrame({"a": [month * 2]}).write_parquet(part / "0.parquet")
+        (part / "_SUCCESS").touch()
+    assert read_files(str(tmp_path)).rows() == [("0101", "01"), ("0202", "02")]
+
+
+UNREADABLE = {
+    "nothing": ("a.csv", b"", "cannot be read as CSV"),
+    "latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "cannot be read as CSV in UTF-8"),
+    "longer rows": ("a.csv", b"a,b\n1,2,3\n", "rows longer than its header"),
+    "no parquet": ("a.parquet", b"PAR1 secret", "cannot be read as Parquet"),
+    "excel": ("a.xlsx", b"PK", "expected a name that ends in"),
+    "columns twice": ("a.csv", b"a,b,a\n1,2,3\n", "several columns are named a"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_file_is_named_and_not_quoted(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        read_files(tmp_path / name)
+    assert name in str(caught.value)
+    assert "José" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["gone.csv", "gone-*.csv", "."])
+def test_a_path_that_leads_nowhere_is_named(tmp_path, path):
+    with pytest.raises(DataError, match="no such file, no match"):
+        read_files(tmp_path / path)
+
+
+def test_files_of_different_types_do_not_fit_together(tmp_path):
+    pl.DataFrame({"a": [[1]]}).write_parquet(tmp_path / "1.parquet")
+    pl.DataFrame({"a": ["x"]}).write_parquet(tmp_path / "2.parquet")
+    with pytest.raises(DataError, match="the 2 files do not fit together"):
+        read_files(tmp_path)
+
+
+def test_columns_of_a_known_layout_are_checked(tmp_path):
+    file = tmp_path / "a.parquet"
+    pl.DataFrame({"a": [1], "b": ["x"]}).write_parquet(file)
+    assert read_columns(file, pl.Schema({"a": pl.Float64()})).rows() == [(1.0,)]
+    with pytest.raises(DataError, match="columns c are missing; found: a, b"):
+        read_columns(file, pl.Schema({"c": pl.Int64()}))
+    with pytest.raises(DataError, match="expected Parquet with the columns b Int64"):
+        read_columns(file, pl.Schema({"b": pl.Int64()}))
+    with pytest.raises(DataError, match="no such file"):
+        read_columns(tmp_path / "gone.parquet", pl.Schema({"a": pl.Int64()}))
+
+
+FRAME = pl.DataFrame({"Client": ["c"], "sku": ["s"], "customer_id": ["internal"]})
+
+
+def test_mapping_wins_over_a_column_that_bears_our_name():
+    mapped = to_our_names("order_lines", FRAME, {"customer_id": "Client"}, {"currency": "EUR"})
+    assert mapped.rows(named=True) == [
+        {"customer_id": "c", "sku": "s", "customer_id (not mapped)": "internal", "currency": "EUR"}
+    ]
+
+
+def test_one_of_their_columns_may_serve_twice():
+    frame = pl.DataFrame({"Created": ["2020-01-01"]})
+    both = to_our_names("order_lines", frame, {"occurred_at": "Created", "known_at": "Created"})
+    assert both.columns == ["occurred_at", "known_at"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "constants", "message"),
+    [
+        ({"custmer_id": "Client"}, {}, r"custmer_id is unknown\. Did you mean customer_id\?"),
+        ({"customer_id": "Cliemt"}, {}, r"there is no column Cliemt\. Did you mean Client\?"),
+        ({}, {"curency": "EUR"}, r"curency is unknown\. Did you mean currency\?"),
+        ({}, {"sku": "CD"}, "the column sku is there already"),
+    ],
+)
+def test_wrong_names_are_answered_with_the_nearest(columns, constants, message):
+    with pytest.raises(DataError, match=message):
+        to_our_names("order_lines", FRAME, columns, constants)

@@ -1,0 +1,199 @@
+"""The command line as a user meets it: help, messages, exit codes, what goes where."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ppi_ml import cli
+from ppi_ml.commands import _kit
+from ppi_ml.declare import Command
+from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.shelf import names, shelf
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = names("ppi_ml.commands")
+CSV = """order_id,line_id,customer_id,occurred_at,sku,quantity,unit_price
+1,1,ann,2026-01-05 10:00,x,1,3.50
+1,2,ann,2026-01-05 10:00,y,-2,1.00
+2,1,bob,2026-01-09 12:00,x,1,3.50
+"""
+
+
+def ppi_ml(*args):
+    return CliRunner().invoke(cli.app(), [str(arg) for arg in args])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_the_options_that_are_everywhere(name):
+    command = shelf("ppi_ml.commands", "COMMAND")[name]
+    assert isinstance(command, Command)
+    assert command.name == name
+    environ = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    shown = subprocess.run(
+        [sys.executable, "-m", "ppi_ml.cli", name, "--help"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    for option in ("--json", "--quiet", "--threads"):
+        assert option in shown.stdout
+
+
+def test_help_lists_every_command():
+    shown = ppi_ml("--help").output
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_the_version_is_printed():
+    assert ppi_ml("--version").output.startswith("ppi_ml 0.")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["train", ROOT / "configs/churn.yaml", "--set", "tune.trails=50"],
+            "configs/churn.yaml: tune.trails: unknown setting. Did you mean tune.trials?",
+        ),
+        (
+            ["train", ROOT / "configs/churn.yaml", "--set", "tune.trials=fifty"],
+            'tune.trials: expected a whole number of at least 1, got "fifty"',
+        ),
+        (["train", ROOT / "configs/churn.yaml", "--until", "soon"], "data.until: expected a date"),
+        (["train", "none.yaml"], "none.yaml: no such file"),
+        (["features", "--family", "ordrs"], 'no "ordrs". Did you mean orders?'),
+        (["validate", "none.csv"], "none.csv: no such file"),
+    ],
+)
+def test_a_usage_error_is_one_line_on_stderr_and_code_2(args, message):
+    ended = ppi_ml(*args)
+    assert ended.exit_code == 2
+    assert message in ended.stderr
+    assert (ended.stdout, ended.stderr.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    "args", [["schema", "foo"], ["train"], ["score", "--model", "x"], ["none"]]
+)
+def test_a_command_that_cannot_be_parsed_ends_with_2(args):
+    assert ppi_ml(*args).exit_code == 2
+
+
+def test_the_schema_of_a_config_is_json():
+    stored = json.loads((ROOT / "configs/config.schema.json").read_text())
+    assert json.loads(ppi_ml("schema", "config").stdout) == stored
+
+
+def test_the_schema_of_the_tables_is_a_table_or_json():
+    rows = json.loads(ppi_ml("schema", "tables", "--json").stdout)
+    lines = ppi_ml("schema", "tables").stdout.splitlines()
+    assert len(lines) == len(rows) + 1
+    assert lines[0].split()[:2] == ["table", "column"]
+
+
+def test_the_catalogue_can_be_narrowed_to_a_family():
+    every = json.loads(ppi_ml("features", "--json").stdout)
+    some = json.loads(ppi_ml("features", "--family", "orders", "--json").stdout)
+    assert 0 < len(some) < len(every)
+    assert all(row["name"].startswith("orders__") for row in some)
+    assert all(row["unit"] and row["null"] for row in every)
+
+
+def guarded(error):
+    """An application with one command that fails like this."""
+
+    def run() -> None:
+        raise error
+
+    made = typer.Typer()
+    made.command()(cli._guarded(run))
+    return CliRunner().invoke(made, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UsageError("say it so"), 2, "say it so\n"),
+        (DataError("order_lines: column sku"), 3, "order_lines: column sku\n"),
+        (IntegrityError("model.txt: damaged"), 4, "model.txt: damaged\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (OSError(28, "No space left on device", "x.csv"), 1, "x.csv: No space left on device\n"),
+        (typer.Exit(5), 5, ""),
+    ],
+)
+def test_an_error_is_its_message_and_its_exit_code(error, code, message):
+    ended = guarded(error)
+    assert (ended.exit_code, ended.stderr, ended.stdout) == (code, message, "")
+
+
+def test_an_unexpected_error_keeps_its_values_to_itself(monkeypatch):
+    monkeypatch.delenv("PPI_ML_DEBUG", raising=False)
+    ended = guarded(ValueError("customer 17850"))
+    assert ended.exit_code == 1
+    assert "17850" not in ended.stderr
+    assert ended.stderr.startswith("internal error: ValueError at test_cli.py, line ")
+    monkeypatch.setenv("PPI_ML_DEBUG", "1")
+    assert "Traceback" in guarded(ValueError("customer 17850")).stderr
+
+
+FRAME = pd.DataFrame({"customer_id": ["007", "b"], "churn_probability": [0.1234567890123456, None]})
+
+
+@pytest.mark.parametrize("kind", _kit.FORMATS)
+def test_a_table_is_written_in_every_format(tmp_path, kind):
+    path = tmp_path / f"new/scores.{kind}"
+    _kit.write_table(FRAME, path, _kit.format_of(path, None))
+    readers = {
+        "parquet": pd.read_parquet,
+        "csv": lambda p: pd.read_csv(p, dtype={"customer_id": str}),
+        "jsonl": lambda p: pd.read_json(p, lines=True, dtype={"customer_id": str}),
+    }
+    back = readers[kind](path)
+    pd.testing.assert_frame_equal(back, FRAME, check_dtype=False, rtol=1e-14)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "scores.parquet"
+    _kit.write_table(FRAME, path, "parquet")
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="object"):
+        _kit.write_table(FRAME.assign(x=[object(), object()]), path, "parquet")
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_format_is_the_one_asked_for_or_that_of_the_name():
+    assert _kit.format_of(Path("x.csv"), None) == "csv"
+    assert _kit.format_of(Path("x.txt"), "jsonl") == "jsonl"
+    with pytest.raises(UsageError, match="expected one of parquet, csv, jsonl"):
+        _kit.format_of(Path("x.txt"), None)
+
+
+def test_days_and_ids_are_read(tmp_path):
+    assert _kit.whole_numbers("--curve", "7, 14,30") == (7, 14, 30)
+    assert _kit.whole_numbers("--curve", "") == ()
+    with pytest.raises(UsageError, match="--curve: expected whole numbers"):
+        _kit.whole_numbers("--curve", "7,x")
+    (tmp_path / "ids.txt").write_text("007\n\n b \n")
+    assert _kit.lines_of(tmp_path / "ids.txt") == ["007", "b"]
+
+
+def test_validate_prints_the_report_and_fails_above_the_share(tmp_path):
+    (tmp_path / "order_lines.csv").write_text(CSV)
+    ended = ppi_ml("validate", tmp_path, "--quarantine", tmp_path / "q")
+    assert "3 rows in = 2 kept + 0 repaired + 1 quarantined" in ended.stdout
+    assert ended.exit_code == 3
+    assert "order_lines: 33.3% of the rows are unusable" in ended.stderr
+    assert (tmp_path / "q/order_lines.parquet").exists()
+    report = json.loads(ppi_ml("validate", tmp_path, "--json").stdout)
+    assert report["tables"]["order_lines"]["rows_in"] == 3

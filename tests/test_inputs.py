@@ -1,0 +1,136 @@
+"""Events in: frames, files, folders and configs."""
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from ppi_ml.config import DataSettings
+from ppi_ml.errors import DataError, UsageError
+from ppi_ml.inputs import data_settings, demo_config, load
+
+LINES = {
+    "order_id": ["1", "1", "2"],
+    "line_id": ["1", "2", "1"],
+    "customer_id": ["a", "a", "b"],
+    "occurred_at": ["2026-01-05 10:00", "2026-01-05 10:00", "2026-01-09 12:00"],
+    "sku": ["x", "y", "x"],
+    "quantity": ["1", "2", "1"],
+    "unit_price": ["3.50", "1.00", "3.50"],
+}
+CONFIG = """
+data: {source: files, timezone: Europe/Berlin, tables: {order_lines: {path: x.csv}}}
+target: {name: churn}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pl.DataFrame(LINES).write_csv(tmp_path / "order_lines.csv")
+    return tmp_path
+
+
+def test_frames_of_both_kinds_and_files_give_the_same_log(folder):
+    given = [pd.DataFrame(LINES), pl.DataFrame(LINES), folder / "order_lines.csv"]
+    logs = [load({"order_lines": lines}, timezone="Europe/Berlin") for lines in given]
+    assert len({log.fingerprint for log in logs}) == 1
+    assert logs[0].tables["order_lines"].frame.height == 3
+    assert logs[0].timezone == "Europe/Berlin"
+
+
+def test_one_table_alone_is_the_order_lines_and_names_can_be_mapped():
+    theirs = pd.DataFrame(LINES).rename(columns={"customer_id": "Client"})
+    log = load(theirs, columns={"order_lines": {"customer_id": "Client"}}, currency="EUR")
+    assert log.customers.to_list() == ["a", "b"]
+    assert (log.currency, log.timezone) == ("EUR", "UTC")
+
+
+def test_lag_and_end_are_passed_on():
+    log = load(pd.DataFrame(LINES), known_lag={"order_lines": "2d"}, until="2026-01-08")
+    assert log.customers.to_list() == ["a"]
+
+
+def test_order_lines_are_required():
+    with pytest.raises(UsageError, match="order_lines is missing"):
+        load({"returns": pd.DataFrame(LINES)})
+
+
+FLAT = {"order_id": ["1"], "order_timestamp": ["2026-01-05"], "ship_timestamp": [None]}
+
+
+def test_the_flat_table_is_told_apart_with_a_way_out(tmp_path):
+    pl.DataFrame(FLAT).write_csv(tmp_path / "flat.csv")
+    pl.DataFrame(FLAT).write_parquet(tmp_path / "flat.parquet")
+    for call in (
+        lambda: load(pd.DataFrame(FLAT)),
+        lambda: data_settings(tmp_path / "flat.csv"),
+        lambda: data_settings(tmp_path / "flat.parquet"),
+    ):
+        with pytest.raises(DataError, match="occurred_at from order_timestamp"):
+            call()
+
+
+def test_a_config_gives_its_data_section(tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    assert data_settings(tmp_path / "c.yaml").timezone == "Europe/Berlin"
+
+
+def test_a_file_holds_order_lines(folder):
+    settings = data_settings(folder / "order_lines.csv")
+    assert settings.source == "files"
+    assert settings.tables["order_lines"].path == str(folder / "order_lines.csv")
+
+
+def test_a_folder_holds_a_file_per_table(folder):
+    pl.DataFrame({"return_id": ["1"]}).write_parquet(folder / "returns.parquet")
+    (folder / "README.md").write_text("not a table")
+    pl.DataFrame({"sku": ["x"]}).write_csv(folder / "warehouses.csv")
+    tables = data_settings(folder).tables
+    assert set(tables) == {"order_lines", "returns"}
+    assert tables["returns"].path == str(folder / "returns.parquet")
+
+
+def test_a_bare_file_takes_over_zone_columns_and_constants_but_not_the_end(folder):
+    table = {"path": "old.csv", "columns": {"sku": "SKU"}, "constants": {"currency": "EUR"}}
+    like = DataSettings(
+        source="files", timezone="Europe/Berlin", tables={"order_lines": table}, until="2025-01-01"
+    )
+    settings = data_settings(folder / "order_lines.csv", like=like)
+    assert (settings.timezone, settings.until) == ("Europe/Berlin", None)
+    lines = settings.tables["order_lines"]
+    assert lines.path == str(folder / "order_lines.csv")
+    assert (lines.columns, lines.constants) == ({"sku": "SKU"}, {"currency": "EUR"})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.csv", "no such file"),
+        ("notes.txt", "expected a .yaml, .csv or .parquet file"),
+        ("empty", r"expected order_lines\.csv"),
+        ("near", "Did you mean order_lines"),
+        ("twice", "two files for the table order_lines"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_what_is(tmp_path, name, message):
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for folder, files in {
+        "near": ["orderlines.csv"],
+        "twice": ["order_lines.csv", "order_lines.parquet"],
+    }.items():
+        (tmp_path / folder).mkdir()
+        for file in files:
+            (tmp_path / folder / file).write_text("order_id\n")
+    with pytest.raises(UsageError, match=message):
+        data_settings(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "x.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match=r"x\.parquet: cannot be read"):
+        data_settings(tmp_path / "x.parquet")
+
+
+def test_the_demo_has_a_config():
+    assert demo_config().name == "demo.yaml"
+    assert demo_config().exists()
