@@ -78,7 +78,8 @@ def test_a_stated_period_is_believed():
         ("2011-04-01", "2011-04-01"),  # inside the log
         ("2011-04-08T18:00:00", "2011-04-08T18:00:00"),  # on the last day: the log says it is over
         ("2011-04-09", "2011-04-09"),  # the midnight after
-        ("2011-04-10", "2011-04-08"),  # later than the log reaches: not believed
+        ("2011-04-11", "2011-04-11"),  # after a quiet weekend
+        ("2011-04-30", "2011-04-08"),  # weeks later than the log reaches: not believed
     ],
 )
 def test_until_at_load_says_where_the_log_ends(until, ends):

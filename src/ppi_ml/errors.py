@@ -4,8 +4,8 @@
     ├── UsageError                2  a command or call that cannot be understood
     │   └── ConfigError           2  a wrong setting; the message starts with its path
     ├── DataError                 3  the events break their contract
-    ├── IntegrityError            4  a damaged, foreign or incomplete bundle
-    └── NotTrainableError         1  a model or baseline that these data cannot train, and why
+    │   └── NotTrainableError     3  a model or baseline that these events cannot train, and why
+    └── IntegrityError            4  a damaged, foreign or incomplete bundle
 
 A message says what was wrong, where, what was expected and how to fix it. It never holds a
 customer's value.
@@ -36,11 +36,11 @@ class DataError(PpiError):
     exit_code = 3
 
 
+class NotTrainableError(DataError):
+    """A model or baseline that these events cannot train; the message says why."""
+
+
 class IntegrityError(PpiError):
     """A damaged, foreign or incomplete bundle."""
 
     exit_code = 4
-
-
-class NotTrainableError(PpiError):
-    """A model or baseline that these data cannot train; the message says why."""

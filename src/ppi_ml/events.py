@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLog", "EventTable", "RawTable", "load_tables"]
 
+_QUIET_DAYS = 7
 _NO_LAG: Mapping[str, int] = MappingProxyType({})
 
 
@@ -245,7 +246,8 @@ def _table(name: str, raw: RawTable, got: Admitted, zone: str, cut: Cutoff | Non
     """The table with its period: stated, or from the first event's day to the last whole day.
 
     The last day of a table with times may not be over. It counts when `cut`, where the log is said
-    to end, comes no later than the midnight after it.
+    to end, comes within a week: shops close on days, but an export that ends months before it is
+    said to has stopped, and its silence means nothing.
     """
     days = pl.col("wall") // DAY_US * DAY_US
     first, last = got.frame.select(days.min().alias("first"), days.max().alias("last")).row(0)
@@ -253,7 +255,7 @@ def _table(name: str, raw: RawTable, got: Admitted, zone: str, cut: Cutoff | Non
     if last is not None:
         start, last_day = Cutoff.from_wall(first, zone), Cutoff.from_wall(last, zone)
         end = last_day.plus(1) if got.granularity == "day" else last_day
-        if cut is not None and cut <= last_day.plus(1):
+        if cut is not None and cut <= last_day.plus(_QUIET_DAYS):
             end = cut
     if raw.observed_from is not None:
         start = Cutoff.parse(raw.observed_from, zone)

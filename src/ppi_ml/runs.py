@@ -84,6 +84,7 @@ class RunFolder:
 
     def finish(self) -> Path:
         """Give the folder its name, and let `latest` point to it."""
+        (self.path / JOURNAL).unlink(missing_ok=True)
         place = self._root / self.name
         self.path.rename(place)
         latest = self._root / "latest"

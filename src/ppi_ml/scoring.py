@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import dataset, packing, rows, selftest, staleness
+from ppi_ml import dataset, packing, rows, selftest, settings, staleness
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -198,6 +198,11 @@ class Scorer:
         fresh, notes = staleness.check(
             log, instant, self.config.data.max_staleness, allow_stale=allow_stale
         )
+        notes += [
+            f"{name}: the model was trained with this table, which is absent; its features are null"
+            for name in self.model.tables
+            if name not in log.tables
+        ]
         unused = sum(
             int((table.frame["known"] >= instant.at).sum()) for table in log.tables.values()
         )
@@ -299,12 +304,10 @@ def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polar
 
 
 def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
-    import yaml
-
-    settings = yaml.safe_load(bundle.text("config.yaml"))
-    if not isinstance(settings, dict):
+    found = settings.parse(bundle.text("config.yaml"))
+    if not isinstance(found, dict):
         raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
-    return settings
+    return found
 
 
 def _check_plugins(bundle: bundles.Bundle, found: Sequence[Mapping[str, str]]) -> None:

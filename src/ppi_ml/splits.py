@@ -39,9 +39,9 @@ class Plan:
 
     @property
     def cutoffs(self) -> tuple[Cutoff, ...]:
-        """Every cutoff for which features are needed, earliest first."""
+        """Every cutoff at which something is fitted, earliest first: training cutoffs and ends."""
         folds = [self.final, *self.inner, *([self.outer] if self.outer else [])]
-        return tuple(sorted({c for fold in folds for c in (*fold.train, *fold.test)}))
+        return tuple(sorted({c for fold in folds for c in (*fold.train, fold.end)}))
 
 
 @dataclass(frozen=True)

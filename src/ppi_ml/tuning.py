@@ -3,7 +3,9 @@
 The defaults are trial 0 and stay unless something beats them. What is minimised is the log-loss of
 "no purchase within the horizon" at the inner folds' own dates, seen from the outer end; never a
 ranking measure. Every candidate is first given the level of the fold: the shock that a date deals
-to everybody is one draw, and two or three folds cannot choose a rule for it. The search lives in a journal file, so a killed one goes on where it stopped.
+to everybody is one draw, and two or three folds cannot choose a rule for it.
+
+The search lives in a journal file, so a killed one goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 _FARTHEST = 6.0
+_SMALLEST = 1e-6
+_FEW_EVENTS = 300
 TUNING_ROWS = 150_000
 """Person-intervals per fold while searching; the chosen recipe is refitted on all."""
 
@@ -88,9 +92,7 @@ def search(
     """
     questions = [q for f in inner if (q := _question(material, f, outer_end, default)) is not None]
     if not questions:
-        kept = hazard.STAGES[-1] if stages == "auto" else stages
-        why = "too little history to choose on forward folds, so the defaults were kept"
-        return Search(replace(default, stages=kept), {}, (), why)
+        return _unsearched(material, outer_end, default, stages)
     best, trials = default, tuple[Mapping[str, Any], ...]()
     if stages in ("auto", hazard.STAGES[-1]):
         study = _study(material, questions, default, budget, journal, on_trial)
@@ -100,6 +102,17 @@ def search(
     chosen, alone = _choose(losses, stages)
     best = replace(best, stages=chosen, alone=alone)
     return Search(best, losses, trials, _why(losses, chosen, stages))
+
+
+def _unsearched(material: Material, outer: Fold, default: Recipe, stages: str) -> Search:
+    """The defaults, where there is too little history to choose on forward folds."""
+    _, waits = material.part(outer)
+    seen = int(waits.observed.sum())
+    kept = stages
+    if stages == "auto":
+        kept = hazard.STAGES[-1] if seen >= _FEW_EVENTS else hazard.STAGES[0]
+    why = f"too little history for forward folds; {kept} for {seen:,} purchases to learn from"
+    return Search(replace(default, stages=kept), {}, (), why)
 
 
 def _question(material: Material, fold: Fold, outer: Fold, default: Recipe) -> _Question | None:
@@ -155,7 +168,7 @@ def _study(
     study = _open(material.seed, journal)
 
     def objective(trial: optuna.Trial) -> float:
-        trees = {**default.trees, **_suggest(trial)}
+        trees = {**default.trees, **_suggest(trial, default.trees)}
         losses = []
         for step, question in enumerate(questions):
             (started,) = question.started.values()
@@ -167,7 +180,7 @@ def _study(
 
     done = sum(t.state.is_finished() for t in study.trials)
     if not study.trials:
-        study.enqueue_trial({k: default.trees[k] for k in _SPACE})
+        study.enqueue_trial({name: default.trees[name] for name in _RANGES})
     study.optimize(
         objective,
         n_trials=max(0, budget.trials - done),
@@ -177,26 +190,34 @@ def _study(
     return study
 
 
-_SPACE = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2")
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "num_leaves": (3, 12),
+    "learning_rate": (0.02, 0.1),
+    "min_data_in_leaf": (50, 800),
+    "lambda_l2": (1.0, 100.0),
+}
 
 
-def _suggest(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "num_leaves": trial.suggest_int("num_leaves", 3, 12),
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 50, 800, log=True),
-        "lambda_l2": trial.suggest_float("lambda_l2", 1.0, 100.0, log=True),
-    }
+def _suggest(trial: optuna.Trial, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a trial, from ranges that are widened to hold the defaults."""
+    found: dict[str, Any] = {}
+    for name, (low, high) in _RANGES.items():
+        given = default[name]
+        low, high = min(low, given), max(high, given)
+        if isinstance(given, int):
+            found[name] = trial.suggest_int(name, int(low), int(high), log=True)
+        else:
+            found[name] = trial.suggest_float(name, max(low, _SMALLEST), high, log=True)
+    return found
 
 
 def _open(seed: int, journal: Path | None) -> optuna.Study:
     """A study, in memory or in a journal; the seed moves on with the trials already made."""
     import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
 
-    storage = None
-    if journal is not None:
-        backend = optuna.storages.journal.JournalFileBackend(str(journal))
-        storage = optuna.storages.JournalStorage(backend)
+    storage = None if journal is None else JournalStorage(JournalFileBackend(str(journal)))
     study = optuna.create_study(
         study_name="recipe", storage=storage, load_if_exists=True, direction="minimize",
         pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=2, reduction_factor=2),

@@ -90,12 +90,12 @@ class Settings:
     def middles(self) -> FloatArray:
         """The middle of every interval, in days."""
         edges = np.asarray(self.edges)
-        return (edges[1:] + edges[:-1]) / 2
+        return np.asarray((edges[1:] + edges[:-1]) / 2)
 
     @property
     def widths(self) -> FloatArray:
         """The width of every interval, in days."""
-        return np.diff(np.asarray(self.edges))
+        return np.asarray(np.diff(np.asarray(self.edges)))
 
 
 def process_hazards(survival: FloatArray, edges: FloatArray) -> FloatArray:

@@ -1,0 +1,101 @@
+"""What a training leaves in its run folder: bundle, scorecard, predictions, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ppi_ml import bundle as bundles
+from ppi_ml import packing, selftest
+from ppi_ml.config import Config
+from ppi_ml.events import EventLog
+from ppi_ml.instants import Cutoff
+from ppi_ml.runs import RunFolder, write_json
+from ppi_ml.scorecard import Scorecard
+from ppi_ml.scoring import Scorer
+from ppi_ml.shelf import Plugin
+from ppi_ml.splits import Plan
+from ppi_ml.tuning import Search
+
+LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """All that a run folder is written from; `backtest` is None where nothing was judged."""
+
+    model: packing.Model
+    config: Config
+    log: EventLog
+    plan: Plan
+    found: Search
+    scorecard: Scorecard
+    backtest: pl.DataFrame | None
+    plugins: Sequence[Plugin]
+
+
+def write(folder: RunFolder, shipment: Shipment) -> None:
+    """Everything of the run folder; the bundle has scored before it is said to be whole."""
+    scorer = _bundle(folder, shipment)
+    path, log, found = folder.path, shipment.log, shipment.found
+    (path / "config.yaml").write_text(shipment.config.to_yaml(), encoding="utf-8")
+    write_json(path / "load_report.json", log.report.to_dict())
+    log.report.write_quarantine(path / "quarantine")
+    write_json(path / "scorecard.json", shipment.scorecard.to_dict())
+    (path / "scorecard.md").write_text(shipment.scorecard.to_markdown(), encoding="utf-8")
+    search = {"why": found.why, "losses": dict(found.losses), "trials": list(found.trials)}
+    write_json(path / "tuning.json", search)
+    if shipment.backtest is not None:
+        shipment.backtest.write_parquet(path / "backtest.parquet")
+    _predict(path / "predictions.parquet", scorer, log)
+
+
+def _predict(path: Path, scorer: Scorer, log: EventLog) -> None:
+    """The score table at the end of the log."""
+    end = Cutoff.parse(scorer.model.dated, log.timezone)
+    scorer.score(log, end, allow_stale=True).to_parquet(path, index=False)
+
+
+def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
+    """Write the bundle, let it answer its self-test, and seal it with the answers."""
+    files = packing.pack(shipment.model, shipment.config)
+    files["scorecard.json"] = shipment.scorecard.to_dict()
+    manifest, place = _manifest(folder.name, shipment), folder.path / "bundle"
+    threads = shipment.config.engine.threads
+    bundles.save(place, files | {"selftest.json": None}, manifest)
+    answers = selftest.record(Scorer(bundles.load(place), threads))
+    bundles.save(place, files | {"selftest.json": answers}, manifest)
+    return Scorer(bundles.load(place), threads)
+
+
+def _manifest(name: str, shipment: Shipment) -> dict[str, Any]:
+    config, log, found = shipment.config, shipment.log, shipment.found
+    repeats = config.tune.minutes is None and config.tune.workers == 1
+    return {
+        "name": config.name,
+        "version": name,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ppi_ml": version("ppi_ml"),
+        "libraries": {library: version(library) for library in LIBRARIES},
+        "target": dict(shipment.model.target),
+        "stages": {"used": found.recipe.stages, "why": found.why},
+        "recipe": found.recipe.to_dict(),
+        "data": {
+            "fingerprint": log.fingerprint,
+            "observed_from": str(log.observed_from),
+            "observed_until": str(log.observed_until),
+        },
+        "known_until": str(log.observed_until),
+        "state_date": shipment.model.dated,
+        "training_cutoffs": [str(c) for c in shipment.plan.final.train],
+        "seed": config.seed,
+        "repeatable": repeats or "not reproducible: tune.minutes or tune.workers is set",
+        "verdict": asdict(shipment.scorecard.verdict),
+        "plugins": [plugin.record() for plugin in shipment.plugins],
+    }
