@@ -13,7 +13,7 @@ from ppi_ml.config import Config
 from ppi_ml.declare import State
 from ppi_ml.errors import IntegrityError
 from ppi_ml.events import EventLog
-from ppi_ml.models import hazard
+from ppi_ml.models import covariates, hazard
 from ppi_ml.models.boost import Trees
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.rows import ProcessState, ProcessStates
@@ -112,7 +112,7 @@ def _model(
     threads: int,
 ) -> Model:
     curve, names = target["curve"], tuple(state["processes"]["names"])
-    settings = hazard.Settings(
+    settings = covariates.Settings(
         edges=tuple(curve["edges"]),
         processes=names,
         tree_names=tuple(features["tree_columns"]),
@@ -124,7 +124,7 @@ def _model(
         threads=threads,
     )
     glm, text = bundle.json("glm.json"), bundle.text("model.txt")
-    inputs = (*settings.tree_names, *hazard.interval_names(names))
+    inputs = (*settings.tree_names, *covariates.interval_names(names))
     return Model(
         hazard=hazard.Hazard(
             settings,

@@ -13,7 +13,7 @@ from ppi_ml import labels, rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.models import hazard
+from ppi_ml.models import covariates, hazard
 from ppi_ml.models.curve import Curves, interval_edges
 from ppi_ml.models.histories import Histories
 from ppi_ml.rows import ProcessStates
@@ -88,7 +88,7 @@ def smooth(
     data, durations = material.part(fold)
     settings = _settings(material, fold, recipe, data, durations)
     day = np.array([c.wall / DAY_US for c in data.cutoffs])[data.cutoff_index]
-    chosen = hazard.sample_rows(
+    chosen = covariates.sample_rows(
         rows.keys(data), day, durations.days, settings.edges, most or material.max_rows,
         material.seed,
     )  # fmt: skip
@@ -126,13 +126,13 @@ def _settings(
     recipe: Recipe,
     data: Dataset,
     durations: labels.Durations,
-) -> hazard.Settings:
+) -> covariates.Settings:
     start = material.log.observed_from
     reach = reach_of(start, fold.end, material.horizon)
     edges = interval_edges(
         reach, durations.days[durations.observed], _EVENTS_PER_INTERVAL, keep=(material.horizon,)
     )
-    return hazard.Settings(
+    return covariates.Settings(
         edges=tuple(edges.tolist()),
         processes=material.states.names,
         tree_names=data.tree_names,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.models.hazard import Rows, process_hazards
+from ppi_ml.models.covariates import Rows, process_hazards
 from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
 

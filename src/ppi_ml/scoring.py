@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import dataset, packing, rows, selftest, settings, staleness
+from ppi_ml import dataset, packing, rows, score_table, selftest, settings, staleness
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -24,7 +24,6 @@ from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import RawTable
 from ppi_ml.models.curve import Curves
-from ppi_ml.models.readings import READINGS
 from ppi_ml.shelf import load_plugins
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _GRACE_US = 5 * 60 * 1_000_000
 _OLD_STATE_DAYS = 180
-STATUSES = ("scored", "not_eligible", "no_history", "no_consent")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,9 @@ class Scorer:
         _check_plugins(bundle, [plugin.record() for plugin in plugins])
         self._families = dataset.families(self.model.families, self.model.windows, plugins)
         self._threads = threads
-        selftest.check(bundle, self)
+        stored = bundle.json("selftest.json")
+        if stored is not None:
+            selftest.check(stored, self.answer, bundle.folder)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int = 2) -> Scorer:
@@ -107,9 +107,13 @@ class Scorer:
         """
         data, notes = self._dataset(log, cutoff, allow_stale)
         curves = self._curves(data)
-        table = self._table(data, curves, days, everyone=everyone or ids is not None)
+        table = self._table(data, curves, days)
+        eligible = data.eligible(self.model.active_within)
         if ids is not None:
-            table = self._only(table, ids, data)
+            always = {"cutoff": str(data.cutoffs[0]), **self._names}
+            table = score_table.exactly(table, ids, eligible, self.model.active_within, always)
+        elif not everyone:
+            table = table.filter(pl.Series(eligible))
         frame = table.to_pandas()
         frame.attrs["notes"] = notes
         return frame
@@ -159,8 +163,25 @@ class Scorer:
         if not len(data):
             raise DataError("order_lines: no purchase before the cutoff")
         curves = self._curves(data)
-        values = self._table(data, curves, (), everyone=True).row(0, named=True)
+        values = self._table(data, curves, ()).row(0, named=True)
         return Prediction(log.customers[0], instant, values["status"], values, curves)
+
+    def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
+        """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
+        found: list[float] = self.one(events, cutoff).curves.cumulative[0].tolist()
+        return found
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {
+            "target": str(self.model.target["name"]),
+            "model_version": self.bundle.version,
+            "model_sha256": self.bundle.content_sha256,
+        }
+
+    def _table(self, data: Dataset, curves: Curves, days: Sequence[int]) -> pl.DataFrame:
+        reading = self.model.target["reading"]
+        return score_table.scored(data, curves, days, reading, self.model.horizon, self._names)
 
     def _small_log(self, events: Mapping[str, Any], cutoff: Cutoff) -> EventLog:
         """A log of a request: tables observed since the training log began, up to the cutoff."""
@@ -229,68 +250,6 @@ class Scorer:
         keys = pl.DataFrame({"customer_id": data.customers})
         inputs = rows.build(data, states, edges.tolist())
         return Curves(edges, self.model.hazard.cumulative(inputs), keys)
-
-    def _table(
-        self, data: Dataset, curves: Curves, days: Sequence[int], *, everyone: bool
-    ) -> pl.DataFrame:
-        eligible = data.eligible(self.model.active_within)
-        values = READINGS[self.model.target["reading"]](curves, self.model.horizon)
-        survival = curves.survival([float(d) for d in days]) if days else np.empty((len(data), 0))
-        columns = {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}
-        table = pl.DataFrame(
-            {
-                "customer_id": data.customers,
-                "cutoff": pl.repeat(str(data.cutoffs[0]), len(data), eager=True),
-                "target": pl.repeat(self.model.target["name"], len(data), eager=True),
-                "status": pl.repeat("scored", len(data), eager=True),
-                "reason": pl.repeat(None, len(data), dtype=pl.String, eager=True),
-                **values,
-                **columns,
-                "model_version": pl.repeat(self.bundle.version, len(data), eager=True),
-                "model_sha256": pl.repeat(self.bundle.content_sha256, len(data), eager=True),
-            }
-        )
-        return table if everyone else table.filter(pl.Series(eligible))
-
-    def _only(self, table: pl.DataFrame, ids: Sequence[str], data: Dataset) -> pl.DataFrame:
-        """Exactly the customers asked for; values are null unless scored."""
-        asked = pl.DataFrame({"customer_id": pl.Series(list(ids), dtype=pl.String)})
-        if asked["customer_id"].is_duplicated().any():
-            raise UsageError("ids: a customer is asked for twice")
-        eligible = pl.DataFrame(
-            {
-                "customer_id": data.customers,
-                "eligible": data.eligible(self.model.active_within),
-            }
-        )
-        whole = asked.join(table, on="customer_id", how="left", maintain_order="left").join(
-            eligible, on="customer_id", how="left", maintain_order="left"
-        )
-        status = (
-            pl.when(pl.col("eligible").is_null())
-            .then(pl.lit("no_history"))
-            .when("eligible")
-            .then(pl.lit("scored"))
-            .otherwise(pl.lit("not_eligible"))
-        )
-        why = {
-            "no_history": "no purchase before the cutoff",
-            "not_eligible": f"no purchase in the last {self.model.active_within} days",
-        }
-        whole = whole.with_columns(
-            status=status, reason=status.replace_strict(why, default=None, return_dtype=pl.String)
-        )
-        fixed = ("cutoff", "target", "model_version", "model_sha256")
-        keep = {"customer_id", "status", "reason", *fixed}
-        known = {name: table[name][0] for name in fixed} if table.height else {}
-        return whole.with_columns(
-            *(pl.lit(value).alias(name) for name, value in known.items()),
-            *(
-                pl.when(pl.col("status") == "scored").then(pl.col(name)).alias(name)
-                for name in table.columns
-                if name not in keep
-            ),
-        ).select(table.columns)
 
 
 def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)

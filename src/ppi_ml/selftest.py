@@ -6,59 +6,49 @@ the numbers are the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ppi_ml.bundle import Bundle
 from ppi_ml.errors import IntegrityError
 from ppi_ml.instants import Cutoff
 
-if TYPE_CHECKING:
-    from ppi_ml.packing import Model
-    from ppi_ml.scoring import Scorer
+Answer = Callable[[Mapping[str, Any], str], Sequence[float]]
+"""(events of one customer, cutoff) -> the cumulative hazard at the edges of the curve."""
 
 _TOLERANCE = 1e-9
 _BOUGHT = {"one": (40,), "steady": (155, 125, 95, 64, 35, 4), "lapsed": (171, 170, 166, 150)}
 _RETURNED = {"steady": (60,), "lapsed": (149, 148)}
 
 
-def customers(model: Model, zone: str) -> list[dict[str, Any]]:
-    """Requests of three made-up customers, dated relative to the training end."""
-    end = Cutoff.parse(model.dated, zone)
-    return [_events(name, end, "returns" in model.tables) for name in _BOUGHT]
+def record(answer: Answer, end: Cutoff, tables: Collection[str]) -> dict[str, Any]:
+    """What a model says of the three; stored in its bundle as `selftest.json`.
 
-
-def record(scorer: Scorer) -> dict[str, Any]:
-    """What the bundle says of the three; stored in it as `selftest.json`."""
-    zone = scorer.config.data.timezone
-    requests = customers(scorer.model, zone)
+    Args:
+        answer: how the model answers.
+        end: the training end, to which the customers are dated.
+        tables: the tables that the model knows.
+    """
+    requests = [_events(name, end, "returns" in tables) for name in _BOUGHT]
     return {
-        "cutoff": scorer.model.dated,
+        "cutoff": str(end),
         "customers": requests,
-        "cumulative_hazard": [_answer(scorer, r, scorer.model.dated) for r in requests],
+        "cumulative_hazard": [list(answer(request, str(end))) for request in requests],
     }
 
 
-def check(bundle: Bundle, scorer: Scorer) -> None:
-    """`IntegrityError` unless the bundle still says the same of the three."""
-    stored = bundle.json("selftest.json")
-    if stored is None:
-        return
+def check(stored: Mapping[str, Any], answer: Answer, folder: Path) -> None:
+    """`IntegrityError` unless the model still says the same of the three."""
     for request, expected in zip(stored["customers"], stored["cumulative_hazard"], strict=True):
-        found = _answer(scorer, request, stored["cutoff"])
+        found = answer(request, stored["cutoff"])
         if not np.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
             raise IntegrityError(
-                f"{bundle.folder}: this installation does not score the bundle as it was trained "
+                f"{folder}: this installation does not score the bundle as it was trained "
                 f"(self-test off by up to {_worst(found, expected):.2g}); install the versions "
                 "that its manifest names"
             )
-
-
-def _answer(scorer: Scorer, request: Mapping[str, Any], cutoff: str) -> list[float]:
-    found: list[float] = scorer.one(request, cutoff).curves.cumulative[0].tolist()
-    return found
 
 
 def _worst(found: Sequence[float], expected: Sequence[float]) -> float:

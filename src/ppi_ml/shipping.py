@@ -69,7 +69,9 @@ def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
     manifest, place = _manifest(folder.name, shipment), folder.path / "bundle"
     threads = shipment.config.engine.threads
     bundles.save(place, files | {"selftest.json": None}, manifest)
-    answers = selftest.record(Scorer(bundles.load(place), threads))
+    end = Cutoff.parse(shipment.model.dated, shipment.log.timezone)
+    first = Scorer(bundles.load(place), threads)
+    answers = selftest.record(first.answer, end, shipment.model.tables)
     bundles.save(place, files | {"selftest.json": answers}, manifest)
     return Scorer(bundles.load(place), threads)
 

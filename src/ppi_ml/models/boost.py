@@ -6,15 +6,21 @@ histograms, a fixed seed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from ppi_ml.errors import IntegrityError
+
+# Threads that wait for one another by spinning cost three times the time on a machine that does
+# something else too; LightGBM reads this when it is loaded. A user's own setting stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import lightgbm as lgb  # noqa: E402
 
 FloatArray = NDArray[np.float64]
 Matrix = NDArray[np.float32]

@@ -1,8 +1,8 @@
 """The hazard of the next purchase: piecewise exponential, in three stages.
 
-1. Processes: each gives the log hazard of every interval after the cutoff (`process_hazards`).
+1. Processes: each gives the log hazard of every interval after the cutoff.
 2. A Poisson regression on these, the smooth facts of the history, and the season.
-3. LightGBM on top, which must not learn which date it is: see `design.md`.
+3. LightGBM on top, which must not learn which date it is.
 
 The model knows arrays and equations: no events, no files, no config.
 """
@@ -10,100 +10,34 @@ The model knows arrays and equations: no events, no files, no config.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppi_ml.models import boost
+from ppi_ml.models.covariates import (
+    HAZARD_CEILING,
+    HAZARD_FLOOR,
+    Rows,
+    Settings,
+    glm_columns,
+    interval_names,
+    tree_inputs,
+)
 from ppi_ml.models.curve import PersonIntervals, expand
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
-from ppi_ml.models.histories import Histories
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Matrix = NDArray[np.float32]
 
 STAGES = ("process", "process+glm", "process+glm+trees")
-YEAR_DAYS = 365.25
-_HAZARD_FLOOR, _HAZARD_CEILING = -14.0, 3.0
 _SMOOTH_SD, _STEP_SD = 1.0, 0.5
 _PERIOD_DAYS, _PERIOD_PRIOR_EVENTS = 15, 50.0
 _CHUNK_INTERVALS = 400_000
 _HELD_CUSTOMERS, _BLOCK_DAYS, _HELD_BLOCKS = 4, 30, 4
 _REFIT_ROUNDS = 1.1
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the model knows of n (entity, cutoff) rows; m intervals, P processes, p tree inputs.
-
-    `log_hazards` (n, m, P) of the processes; `gap_place` (n, 2) mean and spread of the ln gap that
-    the population lends to the customer's own; `recent` (n, 3) purchases in 30, 90, 365 days;
-    `value` (n,) mean money of a purchase, NaN if unknown; `mean_gap`, `median_gap` (n,) own gaps,
-    NaN without one; `trees` (n, p) float32; `day` (n,) the cutoff's local day since 1970-01-01;
-    `key` (n,) a stable number of the customer for sampling and hold-out.
-    """
-
-    histories: Histories
-    log_hazards: FloatArray
-    gap_place: FloatArray
-    recent: FloatArray
-    value: FloatArray
-    mean_gap: FloatArray
-    median_gap: FloatArray
-    trees: Matrix
-    day: FloatArray
-    key: IntArray
-
-    def __len__(self) -> int:
-        return len(self.histories)
-
-    def take(self, rows: slice | NDArray[Any]) -> Rows:
-        """Some of the rows: a slice, positions, or a mask."""
-        return Rows(self.histories.take(rows), *(
-            getattr(self, name)[rows]
-            for name in ("log_hazards", "gap_place", "recent", "value", "mean_gap", "median_gap",
-                         "trees", "day", "key")
-        ))  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the hazard is fitted; `edges` (m+1,) days from 0 to the reach of the curve."""
-
-    edges: tuple[float, ...]
-    processes: tuple[str, ...]
-    tree_names: tuple[str, ...]
-    stages: str = STAGES[-1]
-    alone: str | None = None
-    """The process that is the whole model where no later stage is used."""
-    season: bool = False
-    season_sd: float = 0.3
-    whole_days: bool = False
-    trees: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    threads: int = 2
-
-    @property
-    def middles(self) -> FloatArray:
-        """The middle of every interval, in days."""
-        edges = np.asarray(self.edges)
-        return np.asarray((edges[1:] + edges[:-1]) / 2)
-
-    @property
-    def widths(self) -> FloatArray:
-        """The width of every interval, in days."""
-        return np.asarray(np.diff(np.asarray(self.edges)))
-
-
-def process_hazards(survival: FloatArray, edges: FloatArray) -> FloatArray:
-    """ln of the constant hazard of every interval (n, m) from survival at the edges (n, m+1)."""
-    drop = -np.diff(np.log(np.maximum(survival, 1e-300)), axis=1)
-    with np.errstate(divide="ignore"):
-        log_hazard = np.log(np.maximum(drop, 0.0) / np.diff(edges))
-    return np.asarray(np.clip(log_hazard, _HAZARD_FLOOR, _HAZARD_CEILING))
 
 
 @dataclass(frozen=True)
@@ -136,7 +70,7 @@ class Hazard:
         if self.trees is not None:
             inputs = tree_inputs(rows, row, interval, self.settings)
             score = score + self.trees.score(inputs, self.settings.threads)
-        return np.clip(score, _HAZARD_FLOOR, _HAZARD_CEILING).reshape(n, m)
+        return np.clip(score, HAZARD_FLOOR, HAZARD_CEILING).reshape(n, m)
 
 
 @dataclass(frozen=True)
@@ -182,122 +116,11 @@ def fit(rows: Rows, days: FloatArray, observed: NDArray[np.bool_], settings: Set
     return smooth.hazard if settings.stages == STAGES[1] else add_trees(smooth, settings.trees)
 
 
-def sample_rows(
-    key: IntArray, day: FloatArray, days: FloatArray, edges: Sequence[float], most: int, seed: int
-) -> NDArray[np.int64]:
-    """Whole rows, drawn by hash, that make about `most` person-intervals; all rows if fewer.
-
-    `key`, `day` and `days` (n,) as in `Rows` and `fit`; the draw depends on customer, cutoff and
-    seed alone.
-    """
-    made = np.searchsorted(np.asarray(edges)[1:-1], days, side="left") + 1
-    share = most / max(int(made.sum()), 1)
-    if share >= 1:
-        return np.arange(len(key))
-    return np.flatnonzero(_uniform(key, day, seed) < share)
-
-
-def _uniform(key: IntArray, day: FloatArray, seed: int) -> FloatArray:
-    """A number in [0, 1) that depends on customer, cutoff and seed alone (splitmix64)."""
-    step = seed * 0x9E3779B97F4A7C15 % 2**64
-    state = key.astype(np.uint64) + np.uint64(step)
-    state = state ^ (np.floor(day).astype(np.int64).astype(np.uint64) << np.uint64(33))
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-    return ((state ^ (state >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
-
-
-# ------------------------------------------------------------------ stage 2: inputs of the GLM
-def glm_columns(
-    rows: Rows, row: IntArray, interval: IntArray, settings: Settings
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Columns (k, q) of person-intervals and their names."""
-    smooth = _smooth_facts(rows)
-    middle = settings.middles[interval]
-    log_middle = np.log(middle)
-    parts = {name: values[row] for name, values in smooth.items()}
-    parts["log_middle"] = log_middle
-    parts["log_middle_sq"] = log_middle**2
-    parts["waited_place"] = waited_place(rows, row, middle)
-    for name in ("log_recency", "log_count", "log_age"):
-        parts[f"{name}_x_log_middle"] = parts[name] * log_middle
-    for i, process in enumerate(settings.processes):
-        parts[f"h_{process}"] = rows.log_hazards[row, interval, i]
-    for j in range(len(settings.widths)):
-        parts[f"step_{j}"] = (interval == j).astype(np.float64)
-    if settings.season:
-        parts |= _season(rows.day[row] + middle)
-    return np.column_stack(list(parts.values())), tuple(parts)
-
-
-def _smooth_facts(rows: Rows) -> dict[str, FloatArray]:
-    h = rows.histories
-    recency, count = np.log1p(h.elapsed_days), np.log1p(h.repeats)
-    facts = {
-        "log_recency": recency,
-        "log_count": count,
-        "log_age": np.log1p(h.age_days),
-        "log_recency_x_log_count": recency * count,
-        "log_recency_sq": recency**2,
-        "log_count_sq": count**2,
-        "one_timer": (h.repeats == 0).astype(np.float64),
-        "log_value": np.log1p(np.maximum(np.nan_to_num(rows.value), 0.0)),
-    }
-    for i, window in enumerate((30, 90, 365)):
-        facts[f"log_recent_{window}"] = np.log1p(rows.recent[:, i])
-    return facts
-
-
-def waited_place(rows: Rows, row: IntArray, middle: FloatArray) -> FloatArray:
-    """Where the wait at the middle of an interval lies among the customer's gaps, in spreads."""
-    waited = np.log(rows.histories.elapsed_days[row] + middle)
-    place = (waited - rows.gap_place[row, 0]) / rows.gap_place[row, 1]
-    return np.asarray(np.clip(place, -4.0, 4.0))
-
-
-def _season(day: FloatArray) -> dict[str, FloatArray]:
-    """Two harmonics of the interval's own calendar date."""
-    angle = 2 * np.pi * day / YEAR_DAYS
-    return {
-        f"season_{name}{k}": wave(k * angle)
-        for k in (1, 2)
-        for name, wave in (("sin", np.sin), ("cos", np.cos))
-    }
-
-
 def _priors(names: Sequence[str], settings: Settings) -> tuple[FloatArray, NDArray[np.bool_]]:
     kinds = {"step": _STEP_SD, "season": settings.season_sd}
     prefix = [name.split("_")[0] for name in names]
     sd = np.array([kinds.get(p, _SMOOTH_SD) for p in prefix])
     return sd, np.array([p not in kinds for p in prefix])
-
-
-# ------------------------------------------------------------------ stage 3: trees on top
-def interval_names(processes: Sequence[str]) -> tuple[str, ...]:
-    """The tree inputs that belong to the interval, not to the row."""
-    own = ("middle", "width", "waited", "waited_over_mean_gap", "waited_over_median_gap", "place")
-    return tuple(f"interval__{name}" for name in (*own, *(f"h_{p}" for p in processes)))
-
-
-def tree_inputs(rows: Rows, row: IntArray, interval: IntArray, settings: Settings) -> Matrix:
-    """Inputs (k, p + interval inputs) of person-intervals, float32."""
-    middle = settings.middles[interval]
-    waited = rows.histories.elapsed_days[row] + middle
-    own = [
-        middle,
-        settings.widths[interval],
-        waited,
-        waited / rows.mean_gap[row],
-        waited / rows.median_gap[row],
-        waited_place(rows, row, middle),
-        *(rows.log_hazards[row, interval, i] for i in range(len(settings.processes))),
-    ]
-    p = rows.trees.shape[1]
-    inputs = np.empty((len(row), p + len(own)), dtype=np.float32)
-    inputs[:, :p] = rows.trees[row]
-    for i, column in enumerate(own):
-        inputs[:, p + i] = column
-    return inputs
 
 
 def _fit_trees(

@@ -1,0 +1,91 @@
+"""The score table: one row per customer, with columns that never depend on the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ppi_ml.dataset import Dataset
+from ppi_ml.errors import UsageError
+from ppi_ml.models.curve import Curves
+from ppi_ml.models.readings import READINGS
+
+STATUSES = ("scored", "not_eligible", "no_history", "no_consent")
+_ALWAYS = ("cutoff", "target", "model_version", "model_sha256")
+
+
+def scored(
+    data: Dataset, curves: Curves, days: Sequence[int], reading: str, horizon: int,
+    fixed: Mapping[str, str],
+) -> pl.DataFrame:  # fmt: skip
+    """Every row of the data as scored.
+
+    Args:
+        data: n rows of one cutoff.
+        curves: their n survival curves.
+        days: adds `no_event_by_<d>d` for each.
+        reading: the name of the target's reading.
+        horizon: the horizon in days.
+        fixed: target, model_version and model_sha256.
+    """
+    survival = curves.survival([float(d) for d in days]) if days else np.empty((len(data), 0))
+    always = {"cutoff": str(data.cutoffs[0]), **fixed}
+    values = {**READINGS[reading](curves, horizon)}
+    values |= {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}
+    table = pl.DataFrame({"customer_id": data.customers, **values}).with_columns(
+        status=pl.lit("scored"),
+        reason=pl.lit(None, dtype=pl.String),
+        **{name: pl.lit(value) for name, value in always.items()},
+    )
+    return table.select(
+        "customer_id", "cutoff", "target", "status", "reason", *values,
+        "model_version", "model_sha256",
+    )  # fmt: skip
+
+
+def exactly(
+    table: pl.DataFrame,
+    ids: Sequence[str],
+    eligible: NDArray[np.bool_],
+    active_within: int,
+    always: Mapping[str, str],
+) -> pl.DataFrame:
+    """Exactly the customers asked for, in their order; values are null unless scored.
+
+    Args:
+        table: every customer as `scored` made it.
+        ids: the customers asked for, each once.
+        eligible: (n,) whether each row of the table is asked about.
+        active_within: days within which an eligible customer has bought.
+        always: cutoff, target, model_version and model_sha256, for customers without history.
+    """
+    asked = pl.DataFrame({"customer_id": pl.Series(list(ids), dtype=pl.String)})
+    if asked["customer_id"].is_duplicated().any():
+        raise UsageError("ids: a customer is asked for twice")
+    known = table.with_columns(eligible=pl.Series(eligible))
+    whole = asked.join(known, on="customer_id", how="left", maintain_order="left")
+    status = (
+        pl.when(pl.col("eligible").is_null())
+        .then(pl.lit("no_history"))
+        .when("eligible")
+        .then(pl.lit("scored"))
+        .otherwise(pl.lit("not_eligible"))
+    )
+    why = {
+        "no_history": "no purchase before the cutoff",
+        "not_eligible": f"no purchase in the last {active_within} days",
+    }
+    keep = {"customer_id", "status", "reason", *_ALWAYS}
+    values = [name for name in table.columns if name not in keep]
+    return (
+        whole.with_columns(status=status)
+        .with_columns(
+            *(pl.lit(value).alias(name) for name, value in always.items()),
+            *(pl.when(pl.col("status") == "scored").then(pl.col(v)).alias(v) for v in values),
+            reason=pl.col("status").replace_strict(why, default=None, return_dtype=pl.String),
+        )
+        .select(table.columns)
+    )

@@ -1,0 +1,100 @@
+"""Trees repeat to the byte, learn what is there, and refuse what they were not trained on."""
+
+import numpy as np
+import pytest
+
+from ppi_ml.errors import IntegrityError
+from ppi_ml.models import boost
+
+NAMES = ("a", "b", "c")
+SETTINGS = {"num_leaves": 6, "learning_rate": 0.1, "min_data_in_leaf": 50, "lambda_l2": 1.0}
+
+
+def sample(seed=0, n=3000, effect=1.5, objective="poisson"):
+    """Targets that depend on a and b together, from a score that knows only the mean."""
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal(size=(n, 3)).astype(np.float32)
+    inputs[draw.random((n, 3)) < 0.1] = np.nan
+    score = -1 + effect * ((inputs[:, 0] > 0) ^ (inputs[:, 1] > 0))
+    if objective == "poisson":
+        target = draw.poisson(np.exp(score)).astype(float)
+        return boost.Sample(inputs, target, np.full(n, np.log(target.mean())))
+    target = (draw.random(n) < 1 / (1 + np.exp(-score))).astype(float)
+    share = target.mean()
+    return boost.Sample(inputs, target, np.full(n, np.log(share / (1 - share))))
+
+
+def train(seed=7, threads=2, rounds=30):
+    return boost.train("poisson", sample(), NAMES, SETTINGS, rounds=rounds, seed=seed,
+                       threads=threads)  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_model_repeats_to_the_byte_for_any_number_of_threads(threads):
+    def model(trees):  # the text ends with the parameters, the number of threads among them
+        return trees.text.split("parameters:")[0]
+
+    assert model(train(threads=threads)) == model(train(threads=1))
+
+
+def test_another_seed_gives_other_trees():
+    assert train(seed=8).text != train().text
+
+
+def test_trees_are_their_text():
+    trees = train()
+    back = boost.Trees.read(trees.text, NAMES)
+    inputs = sample(1).inputs
+    assert back.rounds == trees.rounds == 30
+    assert back.score(inputs).tolist() == trees.score(inputs).tolist()
+    assert trees.score(inputs).std() > 0.3
+    assert trees.score(inputs[:0]).shape == (0,)
+
+
+def test_one_row_scores_as_among_others():
+    trees, inputs = train(), sample(2).inputs
+    alone = [trees.score(inputs[[i]])[0] for i in range(20)]
+    assert alone == trees.score(inputs)[:20].tolist()
+
+
+@pytest.mark.parametrize("names", [("a", "c", "b"), ("a", "b"), ("a", "b", "d")])
+def test_trees_of_other_inputs_are_refused(names):
+    with pytest.raises(IntegrityError, match="different inputs"):
+        boost.Trees.read(train().text, names)
+
+
+@pytest.mark.parametrize("objective", ["poisson", "binary"])
+def test_rounds_are_found_where_there_is_something_to_learn(objective):
+    learn, check = sample(3, objective=objective), sample(4, objective=objective)
+    rounds = boost.best_rounds(objective, learn, check, NAMES, SETTINGS, seed=1, threads=2)
+    assert 5 < rounds < boost.MOST_ROUNDS
+    trees = boost.train(objective, learn, NAMES, SETTINGS, rounds=rounds, seed=1, threads=2)
+
+    def loss(score):
+        if objective == "poisson":
+            return np.mean(np.exp(score) - check.target * score)
+        return np.mean(np.logaddexp(0, score) - check.target * score)
+
+    assert loss(check.start + trees.score(check.inputs)) < loss(check.start) - 0.02
+
+
+@pytest.mark.parametrize("objective", ["poisson", "binary"])
+def test_no_rounds_where_the_rule_does_not_hold_on_the_check(objective):
+    learn = sample(3, effect=1.5, objective=objective)
+    check = sample(4, effect=-1.5, objective=objective)
+    assert boost.best_rounds(objective, learn, check, NAMES, SETTINGS, seed=1, threads=2) == 0
+
+
+@pytest.mark.parametrize("objective", ["poisson", "binary"])
+def test_no_rounds_where_the_inputs_say_nothing(objective):
+    made = sample(5, objective=objective)
+    blank = boost.Sample(np.zeros_like(made.inputs), made.target, made.start)
+    assert boost.best_rounds(objective, blank, blank, NAMES, SETTINGS, seed=1, threads=2) == 0
+
+
+def test_a_sample_is_taken_by_mask():
+    made = sample()
+    mask = made.target > 0
+    part = made.take(mask)
+    assert len(part.inputs) == len(part.target) == len(part.start) == mask.sum()
+    assert (part.target > 0).all()

@@ -1,0 +1,114 @@
+"""The regression against a plain Newton iteration, closed forms, and what a prior must do."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppi_ml.models.glm import PoissonGlm, fit_poisson
+
+
+def newton(columns, events, exposure, prior_sd):
+    """Penalised maximum likelihood, intercept first and free, by plain Newton steps."""
+    design = np.column_stack([np.ones(len(columns)), columns])
+    ridge = np.concatenate([[0.0], 1.0 / prior_sd**2])
+    beta = np.zeros(design.shape[1])
+    beta[0] = np.log(events.sum() / exposure.sum())
+    for _ in range(100):
+        expected = exposure * np.exp(design @ beta)
+        gradient = design.T @ (events - expected) - ridge * beta
+        beta = beta + np.linalg.solve(
+            (design * expected[:, None]).T @ design + np.diag(ridge), gradient
+        )
+    return beta
+
+
+def planted(seed, n=4000, q=3):
+    draw = np.random.default_rng(seed)
+    columns = draw.normal(draw.normal(0, 3, q), draw.uniform(0.5, 5, q), (n, q))
+    exposure = draw.uniform(0.5, 30, n)
+    slopes = draw.normal(0, 0.5, q) / columns.std(axis=0)
+    hazard = np.exp(-4 + (columns - columns.mean(axis=0)) @ slopes)
+    events = draw.poisson(exposure * hazard).clip(max=1).astype(float)
+    return columns, events, exposure
+
+
+def names(q):
+    return tuple(f"x{i}" for i in range(q))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fit_is_that_of_a_plain_newton_iteration(seed):
+    columns, events, exposure = planted(seed)
+    sd = np.array([0.05, 1.0, 0.3])
+    standardise = np.array([True, True, False])
+    glm = fit_poisson(columns, events, exposure, names(3), sd, standardise)
+    scaled = (columns - glm.centre) / glm.spread
+    expected = newton(scaled, events, exposure, sd)
+    assert glm.intercept == pytest.approx(expected[0], abs=1e-4)
+    assert glm.coefficients == pytest.approx(expected[1:], abs=1e-4)
+    assert glm.log_hazard(columns) == pytest.approx(expected[0] + scaled @ expected[1:], abs=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**16), st.floats(0.02, 2.0))
+def test_the_gradient_of_the_penalised_likelihood_is_zero(seed, sd):
+    columns, events, exposure = planted(seed, n=500, q=2)
+    prior, every = np.full(2, sd), np.ones(2, bool)
+    glm = fit_poisson(columns, events, exposure, names(2), prior, every)
+    expected = exposure * np.exp(glm.log_hazard(columns))
+    gradient = ((columns - glm.centre) / glm.spread).T @ (events - expected)
+    gradient -= glm.coefficients / prior**2
+    assert gradient == pytest.approx(np.zeros(2), abs=2e-5 * exposure.sum())
+    assert expected.sum() == pytest.approx(events.sum(), rel=1e-3)
+
+
+def test_two_groups_give_their_two_rates():
+    group = np.repeat([0.0, 1.0], 500)[:, None]
+    exposure = np.full(1000, 10.0)
+    events = np.zeros(1000)
+    events[:20], events[500:560] = 1, 1
+    glm = fit_poisson(group, events, exposure, ("g",), np.array([1e3]), np.array([False]))
+    assert np.exp(glm.log_hazard(np.array([[0.0], [1.0]]))) == pytest.approx(
+        [20 / 5000, 60 / 5000], rel=1e-4
+    )
+
+
+def test_a_narrow_prior_holds_its_own_column_and_no_other():
+    columns, events, exposure = planted(5)
+    every = np.ones(3, bool)
+    free = fit_poisson(columns, events, exposure, names(3), np.ones(3), every)
+    held = fit_poisson(columns, events, exposure, names(3), np.array([1e-4, 1, 1]), every)
+    assert abs(free.coefficients[0]) > 0.05
+    assert abs(held.coefficients[0]) < 1e-3
+    assert held.coefficients[1:] == pytest.approx(free.coefficients[1:], abs=0.1)
+
+
+def test_the_unit_of_a_standardised_column_does_not_matter():
+    columns, events, exposure = planted(6)
+    sd, every = np.full(3, 0.5), np.ones(3, bool)
+    one = fit_poisson(columns, events, exposure, names(3), sd, every)
+    other = fit_poisson(columns * 86_400 + 7, events, exposure, names(3), sd, every)
+    assert other.log_hazard(columns * 86_400 + 7) == pytest.approx(
+        one.log_hazard(columns), abs=1e-4
+    )
+
+
+def test_a_constant_column_changes_nothing():
+    columns, events, exposure = planted(7)
+    sd, every = np.ones(4), np.ones(4, bool)
+    wide = np.column_stack([columns, np.full(len(columns), 3.0)])
+    with_it = fit_poisson(wide, events, exposure, names(4), sd, every)
+    without = fit_poisson(columns, events, exposure, names(3), sd[:3], every[:3])
+    assert with_it.coefficients[3] == pytest.approx(0, abs=1e-9)
+    assert with_it.log_hazard(wide) == pytest.approx(without.log_hazard(columns), abs=1e-4)
+
+
+def test_the_model_goes_through_json_unchanged():
+    columns, events, exposure = planted(8)
+    glm = fit_poisson(columns, events, exposure, names(3), np.ones(3), np.ones(3, bool))
+    back = PoissonGlm.from_dict(json.loads(json.dumps(glm.to_dict())))
+    assert back.names == glm.names
+    assert back.log_hazard(columns).tolist() == glm.log_hazard(columns).tolist()
