@@ -7,7 +7,7 @@ LOWEST := .venv-lowest
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check slow lowest bench judge lock schema clean
+.PHONY: help install demo test check slow lowest bench judge lock reference clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,8 +56,9 @@ lock: install  ## choose versions anew within the ranges of pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
 	    --generate-hashes --no-emit-index-url pyproject.toml --output-file requirements.lock
 
-schema: install  ## write configs/config.schema.json anew
+reference: install  ## write configs/config.schema.json and docs/reference.md anew
 	$(BIN)/ppi-ml schema config > configs/config.schema.json
+	$(BIN)/python tools/build_reference.py
 
 clean:  ## remove the environments and caches; runs in mlruns/ stay
 	rm -rf .venv $(LOWEST) build dist .pytest_cache .mypy_cache .ruff_cache .grimp_cache .import_linter_cache

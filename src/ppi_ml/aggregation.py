@@ -50,16 +50,18 @@ def _views(family: Family) -> list[str]:
 
 
 def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.DataFrame:
-    features = [f for f in family.features if f.view == view]
     table = "order_lines" if view in ("purchases", "lines") else view
-    if not past.has(table):
-        names = [name for f in features for name, _ in f.columns(family.name)]
-        return frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in names)
+    declared = [f for f in family.features if f.view == view]
+    features = [f for f in declared if past.has(table) and past.has(f.since or table)]
+    names = [name for f in declared for name, _ in f.columns(family.name) if f not in features]
+    frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in names)
+    if not features:
+        return frame
     rows = past.view(view)
     if family.rows and view in family.rows:
         rows = rows.with_columns(**family.rows[view]())
     raw = rows.group_by("customer_id").agg(
-        _aggregate(f, window).alias(name)
+        _aggregate(f, _inside(window) & _since(f, past)).alias(name)
         for f in features
         for name, window in f.columns(family.name)
     )
@@ -77,9 +79,14 @@ def _inside(window: int | None) -> pl.Expr:
     return age.is_not_null() if window is None else age <= window * DAY_US
 
 
-def _aggregate(feature: Feature, window: int | None) -> pl.Expr:
-    """The aggregation of one column over the rows of one customer."""
-    inside = _inside(window)
+def _since(feature: Feature, past: Past) -> pl.Expr:
+    if feature.since is None:
+        return pl.lit(True)
+    return pl.col("age_us") <= past.table_age_us(feature.since)
+
+
+def _aggregate(feature: Feature, inside: pl.Expr) -> pl.Expr:
+    """The aggregation of one column over the rows of one customer that are inside."""
     if feature.where is not None and feature.aggregate != "share":
         inside = inside & pl.col(feature.where)
     if feature.aggregate in ("count", "rate"):

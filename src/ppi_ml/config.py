@@ -164,6 +164,8 @@ class FoldSettings(Section):
     """At most so many training cutoffs."""
     test_cutoffs: Count = 2
     """At least so many test cutoffs, later than all training cutoffs."""
+    settling: Lag | None = None
+    """Days until the events of a day are known; null: measured, 99 % of the order lines."""
 
 
 class TreeSettings(Section):
@@ -188,12 +190,12 @@ class ModelSettings(Section):
         tuple[Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "gaps"], ...], Field(min_length=1)
     ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
     """Purchase processes that feed the first stage."""
-    season: Literal["auto"] = "auto"
+    season: Literal["auto", "off"] = "auto"
     """auto: a seasonal term where the history is long enough for one."""
     members: Literal["auto", "staged"] = "auto"
-    """Members of the ensemble."""
+    """Curves that are averaged; staged: the three stages alone, which is what auto means so far."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
-    """Training rows above which customers are sampled, with weights."""
+    """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
     trees: TreeSettings = TreeSettings()
     """Settings of the tree stage."""
 

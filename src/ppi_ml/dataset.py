@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ppi_ml import aggregation
 from ppi_ml.declare import STANDARD_WINDOWS, Expression, Family, Feature, State
-from ppi_ml.engine.buckets import bucket_count, split
+from ppi_ml.engine.buckets import GIGABYTE, bucket_count, split
 from ppi_ml.engine.local import map_buckets
 from ppi_ml.errors import UsageError
 from ppi_ml.instants import DAY_US, Cutoff
@@ -133,7 +133,8 @@ def families(
 ) -> list[Family]:
     """The families asked for, in the order of their names; `all` is the whole shelf."""
     found = shelf("ppi_ml.features", "FAMILY", plugins)
-    chosen = sorted(found) if names == "all" else sorted(set(names))
+    asked = found if names == "all" else [names] if isinstance(names, str) else names
+    chosen = sorted(set(asked))
     return [_with_windows(cast(Family, found[name]), tuple(windows)) for name in chosen]
 
 
@@ -154,16 +155,18 @@ def build(
     *,
     states: Mapping[str, State] | None = None,
     threads: int = 2,
+    memory: int = 4 * GIGABYTE,
     on_cutoff: Callable[[], None] = lambda: None,
 ) -> Dataset:
     """Everybody with a purchase before each cutoff, with the columns of the families.
 
     States are fitted on the past of each cutoff, or replayed when `states` (family -> state) is
-    given. `UsageError` if the log knows whole days only and a cutoff is not a local midnight.
+    given. The work is split into as many buckets as `memory` (bytes) asks for. `UsageError` if the
+    log knows whole days only and a cutoff is not a local midnight.
     """
     ordered = tuple(sorted(set(cutoffs)))
     _check_midnights(log, ordered)
-    buckets = split(log, bucket_count(log))
+    buckets = split(log, bucket_count(log, memory, threads))
     frames, fitted = [], {}
     for cutoff in ordered:
         frame, state = _snapshot(buckets, cutoff, chosen, states, threads)

@@ -43,6 +43,8 @@ class Feature:
     """Row-level boolean column; only its true rows count (for `share`: the numerator)."""
     windows: tuple[int, ...] = ()
     """Days before the cutoff; none means the whole past."""
+    since: str | None = None
+    """Only events since the record of this table began, so that ratios compare like with like."""
     scale: float = 1.0
     """The stored integer is divided by this (money 10,000; quantity 1,000; time in days)."""
     trees: bool = True

@@ -132,6 +132,10 @@ class EventLog:
                     digest.update(part)
         return digest.hexdigest()
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{table.frame.height:,} {name}" for name, table in self.tables.items())
+        return f"EventLog({len(self.customers):,} customers, {sizes}, until {self.observed_until})"
+
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{table.frame.height:,}</td><td>{table.granularity}</td>"

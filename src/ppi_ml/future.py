@@ -38,8 +38,9 @@ class Future:
         wait = pl.col("wall").min() - self.cutoff.wall
         if table.granularity == "day":
             return coming.group_by("customer_id").agg(days=wait / DAY_US + 1.0)
+        # One microsecond more: an order at cutoff + d is no order in [cutoff, cutoff + d).
         return coming.group_by("customer_id").agg(
-            days=pl.max_horizontal(wait, pl.lit(_AT_LEAST_US)) / DAY_US
+            days=pl.max_horizontal(wait + 1, pl.lit(_AT_LEAST_US)) / DAY_US
         )
 
     def unsettled(self) -> int:

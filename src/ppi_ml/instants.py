@@ -72,10 +72,11 @@ class Cutoff:
     def parse(cls, value: object, zone: str) -> Cutoff:
         """A cutoff from a date (00:00 in the zone), an ISO text, or an aware date and time.
 
-        A naive date and time is read on the clock of the zone. `UsageError` if it is neither.
+        A naive date and time is read on the clock of the zone; a cutoff of another zone is the
+        same instant on the clock of this one. `UsageError` if it is none of these.
         """
         if isinstance(value, Cutoff):
-            return value
+            return value if value.zone == zone else cls.from_instant(value.at, zone)
         moment = _moment(value)
         if moment.tzinfo is None:
             return cls.from_wall((moment - _EPOCH) // _MICROSECOND, zone)

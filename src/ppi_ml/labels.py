@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ from ppi_ml.future import Future
 from ppi_ml.instants import DAY_US, Cutoff
 
 SETTLING_QUANTILE = 0.99
+_LONGEST_DAY = 26 / 24
+"""No local day is longer, not even that of a clock change."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,17 @@ class Durations:
 
 
 def settling_days(log: EventLog) -> float:
-    """How many days it takes until 99 % of the order lines are known."""
-    frame = log.tables["order_lines"].frame
-    if log.tables["order_lines"].granularity == "day":
-        return 0.0
-    late = (frame["known"] - frame["at"]).quantile(SETTLING_QUANTILE, "higher")
-    return float(late or 0.0) / DAY_US
+    """How many days it takes until 99 % of the order lines are known.
+
+    For a table that knows days only, the whole days after an order's own day, which is known when
+    it is over.
+    """
+    table = log.tables["order_lines"]
+    late = (table.frame["known"] - table.frame["at"]).quantile(SETTLING_QUANTILE, "higher")
+    days = float(late or 0.0) / DAY_US
+    if table.granularity == "day":
+        return max(0.0, ceil(days - _LONGEST_DAY))
+    return days
 
 
 def durations(data: Dataset, log: EventLog, as_of: Cutoff, settling: float = 0.0) -> Durations:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ppi_ml import labels, rows
 from ppi_ml.dataset import Dataset
+from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.models import covariates, hazard
@@ -64,6 +65,7 @@ class Material:
     max_rows: int
     seed: int
     threads: int
+    season: bool = True
 
     @property
     def whole_days(self) -> bool:
@@ -73,8 +75,18 @@ class Material:
     def part(self, fold: Fold) -> tuple[Dataset, labels.Durations]:
         """The training rows of a fold with their labels as known at its end."""
         seen = [c for c in self.states.usable(fold.train) if self.sight(c, fold.end) > 0]
+        if not seen:
+            raise NotTrainableError(
+                f"no training cutoff before {fold.end} has both a purchase process and a day of "
+                "follow-up; load a longer history"
+            )
         data = self.data.at(seen)
-        return data, labels.durations(data, self.log, fold.end, self.settling)
+        waits = labels.durations(data, self.log, fold.end, self.settling)
+        if not waits.observed.any():
+            raise NotTrainableError(
+                f"nobody bought between the training cutoffs and {fold.end}; load newer events"
+            )
+        return data, waits
 
     def sight(self, cutoff: Cutoff, end: Cutoff) -> float:
         """Days after a cutoff that can be seen from an end."""
@@ -137,7 +149,7 @@ def _settings(
         processes=material.states.names,
         tree_names=data.tree_names,
         alone=recipe.alone,
-        season=fold.end.days_since(start) >= SEASON_NEEDS_DAYS,
+        season=material.season and fold.end.days_since(start) >= SEASON_NEEDS_DAYS,
         season_sd=recipe.season_sd,
         whole_days=material.whole_days,
         trees=recipe.trees,

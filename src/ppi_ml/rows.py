@@ -26,6 +26,8 @@ ProcessState = dict[str, dict[str, float]]
 """Process -> its parameters at one cutoff; `gaps` is always there, it places the waits."""
 
 MOST_CUSTOMERS = 8_000
+_LEAST_SPAN = 1e-8
+"""The least share of a customer's age that two purchases lie apart."""
 _UNKNOWN_ENTRY_DAYS = 60
 _ENOUGH = 0.5
 _PLACE = "gaps"
@@ -35,9 +37,11 @@ def histories(data: Dataset) -> Histories:
     """The five numbers of every row that a purchase process reads."""
     repeats = data.column("cadence__purchases__count") - 1
     age = data.column("cadence__age__max")
-    span = np.where(repeats > 0, age - data.column("cadence__elapsed__days_since"), 0.0)
+    # columns are float32: two purchases around one midnight may round to the same age
+    between = np.maximum(age - data.column("cadence__elapsed__days_since"), _LEAST_SPAN * age)
+    span = np.where(repeats > 0, between, 0.0)
     total = np.nan_to_num(data.column("cadence__ln_gap__sum"))
-    # columns are float32: a customer with equal gaps may round to less than no spread
+    # for the same reason a customer with equal gaps may seem to have less than no spread
     squares = np.maximum(
         np.nan_to_num(data.column("cadence__ln_gap_sq__sum")), total**2 / np.maximum(repeats, 1)
     )
@@ -103,7 +107,7 @@ def fit_processes(
             try:
                 fitted[str(cutoff)][name] = PROCESSES[name].fit(chosen)
             except NotTrainableError as error:
-                reasons[name] = f"{name} at {cutoff}: {error}"
+                reasons[name] = f"at {cutoff}: {error}"
         on_fit()
     return _usable(names, fitted, reasons)
 
@@ -111,14 +115,15 @@ def fit_processes(
 def _usable(
     names: Sequence[str], fitted: Mapping[str, ProcessState], reasons: Mapping[str, str]
 ) -> ProcessStates:
-    newest = list(fitted.values())[-1]
+    last, newest = list(fitted.items())[-1]
     kept = tuple(
         n for n in names if n in newest and sum(n in s for s in fitted.values()) * 2 >= len(fitted)
     )
     needed = {*kept, _PLACE}
     by_cutoff = {cutoff: state for cutoff, state in fitted.items() if needed <= state.keys()}
-    if not kept or not by_cutoff:
-        raise NotTrainableError("; ".join(reasons.values()))
+    if not kept or last not in by_cutoff:
+        why = "; ".join(dict.fromkeys(reasons.values()))
+        raise NotTrainableError(f"no purchase process can be fitted: {why}")
     return ProcessStates(kept, by_cutoff, {n: r for n, r in reasons.items() if n not in kept})
 
 

@@ -16,6 +16,8 @@ from ppi_ml.load_report import LoadReport
 from ppi_ml.scorecard import Scorecard, Verdict
 
 JOURNAL = "tuning.journal"
+PRIVATE = ("predictions.parquet", "backtest.parquet", "quarantine")
+"""Parts of a run folder that name customers; they go to no tracking server."""
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,9 @@ class Scorecard:
     notes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Scorecard({self.verdict.text})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return data for JSON: numbers, texts, lists and null, in a fixed order."""
         return {

@@ -52,8 +52,8 @@ class Scorer:
         self.bundle = bundle
         self.config = Config.read(_settings_of(bundle), environ={})
         self.model = packing.unpack(bundle, threads)
-        plugins = load_plugins(self.config.plugins)
-        _check_plugins(bundle, [plugin.record() for plugin in plugins])
+        noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
+        plugins = load_plugins(self.config.plugins, noted)
         self._families = dataset.families(self.model.families, self.model.windows, plugins)
         self._threads = threads
         stored = bundle.json("selftest.json")
@@ -159,7 +159,8 @@ class Scorer:
                 f"events: expected the events of one customer, got {len(log.customers)}; "
                 "use score for several"
             )
-        data, _ = self._dataset(log, instant, True)
+        # Not checked for stale tables: how long one customer is silent says nothing of the export.
+        data = self._features(log, instant)
         if not len(data):
             raise DataError("order_lines: no purchase before the cutoff")
         curves = self._curves(data)
@@ -232,16 +233,18 @@ class Scorer:
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
+        return self._features(fresh, instant), notes
+
+    def _features(self, log: EventLog, cutoff: Cutoff) -> Dataset:
         data = dataset.build(
-            fresh, [instant], self._families, states=self.model.family_states,
-            threads=self._threads,
-        )  # fmt: skip
+            log, [cutoff], self._families, states=self.model.family_states, threads=self._threads
+        )
         if data.names != self.model.columns:
             raise IntegrityError(
                 "the features of this bundle are not those of the installed ppi_ml; "
                 f"install the version it was trained with ({self.bundle.manifest.get('ppi_ml')})"
             )
-        return data, notes
+        return data
 
     def _curves(self, data: Dataset) -> Curves:
         edges = packing.edges_of(self.model)
@@ -267,13 +270,3 @@ def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
     return found
-
-
-def _check_plugins(bundle: bundles.Bundle, found: Sequence[Mapping[str, str]]) -> None:
-    here = {plugin["name"]: plugin["sha256"] for plugin in found}
-    for plugin in bundle.manifest.get("plugins", []):
-        if here.get(plugin["name"]) != plugin["sha256"]:
-            raise IntegrityError(
-                f"this bundle was trained with the plug-in {plugin['name']}, which is missing here "
-                "or has changed"
-            )

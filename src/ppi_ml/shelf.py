@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from ppi_ml.errors import ConfigError
+from ppi_ml.errors import ConfigError, IntegrityError
 
 
 @dataclass(frozen=True)
@@ -89,25 +89,37 @@ def names(package: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
-def load_plugins(paths: Iterable[str | Path]) -> tuple[Plugin, ...]:
+def load_plugins(
+    paths: Iterable[str | Path], hashes: Mapping[str, str] | None = None
+) -> tuple[Plugin, ...]:
     """Run the user's own files; the hash is that of the very bytes that ran.
+
+    Args:
+        paths: the files.
+        hashes: name -> sha256 that a bundle notes; a file of another hash is not run.
 
     Raises:
         ConfigError: a file is missing, is given twice under one name, or fails when it runs.
+        IntegrityError: a file is not the one that the hashes speak of.
     """
     plugins: dict[str, Plugin] = {}
     for path in map(Path, paths):
         if path.stem in plugins:
             raise ConfigError(f"plugins: {path}: there is a plug-in called {path.stem} already")
-        plugins[path.stem] = _run(path)
+        plugins[path.stem] = _run(path, hashes)
     return tuple(plugins.values())
 
 
-def _run(path: Path) -> Plugin:
+def _run(path: Path, hashes: Mapping[str, str] | None) -> Plugin:
     try:
         source = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"plugins: {path}: cannot be read: {error.strerror}") from error
+    sha256 = hashlib.sha256(source).hexdigest()
+    if hashes is not None and hashes.get(path.stem) != sha256:
+        raise IntegrityError(
+            f"plugins: {path}: not the file that this bundle was trained with, so it was not run"
+        )
     module = ModuleType(f"ppi_ml_plugin_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up there
@@ -116,4 +128,4 @@ def _run(path: Path) -> Plugin:
     except Exception as error:
         del sys.modules[module.__name__]
         raise ConfigError(f"plugins: {path}: {type(error).__name__}: {error}") from error
-    return Plugin(path.stem, hashlib.sha256(source).hexdigest(), module)
+    return Plugin(path.stem, sha256, module)

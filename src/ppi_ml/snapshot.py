@@ -16,6 +16,7 @@ from ppi_ml.instants import DAY_US, Cutoff
 
 PURCHASE_TYPES = ("one_off",)
 _MINUTE_US = 60_000_000
+_DATES = ("at", "known", "wall")
 _THURSDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
 
@@ -38,12 +39,11 @@ class Past:
         return found is not None and found.observed_from < self.cutoff
 
     def events(self, table: str) -> pl.DataFrame:
-        """The known rows of a table with `age_us`; sorted by customer and time."""
-        return (
-            self.log.tables[table]
-            .frame.filter(pl.col("known") < self.cutoff.at)
-            .with_columns(age_us=self.cutoff.wall - pl.col("wall"))
-        )
+        """The known rows of a table with `age_us` (1 or more); sorted by customer and time."""
+        # In an hour that the clock shows twice, an earlier event may show a later time.
+        age = (self.cutoff.wall - pl.col("wall")).clip(lower_bound=1)
+        frame = self.log.tables[table].frame
+        return frame.filter(pl.col("known") < self.cutoff.at).with_columns(age_us=age)
 
     def table_age_us(self, table: str) -> int:
         """Local calendar time from the start of a table's record to the cutoff."""
@@ -83,11 +83,11 @@ class Past:
         ).drop("wall", "day")
 
     def view(self, name: str) -> pl.DataFrame:
-        """A view by name: `purchases`, `lines`, or a table of the log."""
+        """A view by name, without its dates: `purchases`, `lines`, or a table of the log."""
         if name in ("purchases", "lines"):
             frame: pl.DataFrame = getattr(self, name)
-            return frame
-        return self.events(name)
+            return frame.drop(_DATES, strict=False)
+        return self.events(name).drop(_DATES)
 
     def view_age_us(self, name: str) -> int:
         """How long the record behind a view reaches back from the cutoff."""

@@ -8,7 +8,7 @@ from math import floor
 from ppi_ml.instants import Cutoff
 
 SHORTEST_HORIZON = 28
-"""A horizon shorter than this (days) is not judged at all."""
+"""A horizon is not shortened below this (days): less history is not judged at all."""
 WARM_UP_DAYS = 90
 MOST_TEST_CUTOFFS = 6
 
@@ -51,6 +51,8 @@ class Spacing:
     every: int = 30
     train_cutoffs: int = 12
     test_cutoffs: int = 2
+    settling: int = 0
+    """Days at the end of the log whose events may not all be known yet."""
 
 
 def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
@@ -62,16 +64,17 @@ def forward(start: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> Plan:
     """The folds of a log observed in [start, end) for a horizon in days.
 
     The test cutoffs are the last ripe ones; labels of the training part are those known at the
-    earliest of them. With too little history the horizon is shortened, and below 28 days nothing
-    is judged.
+    earliest of them. With too little history the horizon is shortened; where fewer than 28 days
+    would be left of it, nothing is judged.
     """
     first = _first_cutoff(start, end, horizon)
-    room = end.days_since(first)
+    settled = end.plus(-spacing.settling)
+    room = settled.days_since(first)
     judged = min(horizon, floor(room / 1.5))
     final = Fold(end, _training(first, end, spacing), (end,))
-    if judged < SHORTEST_HORIZON:
+    if judged < min(horizon, SHORTEST_HORIZON):
         return Plan(horizon, horizon, first, None, (), final)
-    test = _test_cutoffs(first, end, judged, spacing)
+    test = _test_cutoffs(first, settled, judged, spacing)
     outer = Fold(test[0], _training(first, test[0], spacing), test)
     return Plan(judged, horizon, first, outer, _inner(first, outer, judged, spacing), final)
 
@@ -98,7 +101,7 @@ def _needed(horizon: int) -> float:
 def _test_cutoffs(first: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> tuple[Cutoff, ...]:
     last = end.plus(-horizon)
     span = (spacing.test_cutoffs - 1) * horizon
-    back = range(0, span + 1, min(spacing.every, max(span, 1)))
+    back = {*range(0, span, min(spacing.every, horizon)), span}
     found = [
         c for c in (last.plus(-days) for days in back) if c.days_since(first) >= _needed(horizon)
     ]

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -48,8 +48,8 @@ class Tracker(Protocol):
     def metrics(self, values: Iterable[Metric]) -> None:
         """Record numbers as (name, value, step)."""
 
-    def folder(self, path: Path) -> None:
-        """Record all files of a folder."""
+    def folder(self, path: Path, without: Container[str] = ()) -> None:
+        """Record all that is in a folder, but for the names in `without`."""
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Close the run."""
@@ -69,7 +69,7 @@ class NullTracker:
     def metrics(self, values: Iterable[Metric]) -> None:
         """Do nothing."""
 
-    def folder(self, path: Path) -> None:
+    def folder(self, path: Path, without: Container[str] = ()) -> None:
         """Do nothing."""
 
     def finish(self, status: Status = "FINISHED") -> None:
@@ -119,10 +119,16 @@ class MlflowTracker:
             for start in range(0, len(found), _BATCH):
                 client.log_batch(self.run_id, metrics=found[start : start + _BATCH])
 
-    def folder(self, path: Path) -> None:
-        """Record all files of a folder as artifacts."""
+    def folder(self, path: Path, without: Container[str] = ()) -> None:
+        """Record all that is in a folder as artifacts, but for the names in `without`."""
         with self._quietly() as client:
-            client.log_artifacts(self.run_id, str(path))
+            for part in sorted(path.iterdir()):
+                if part.name in without:
+                    continue
+                if part.is_dir():
+                    client.log_artifacts(self.run_id, str(part), part.name)
+                else:
+                    client.log_artifact(self.run_id, str(part))
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Close the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +13,14 @@ from ppi_ml import dataset, inputs, judging, labels, packing, recipe, rows, ship
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family, Target
+from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import NotTrainableError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.models.hazard import Hazard
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.rows import ProcessStates
-from ppi_ml.runs import JOURNAL, Run, RunFolder
+from ppi_ml.runs import JOURNAL, PRIVATE, Run, RunFolder
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 from ppi_ml.shipping import Shipment
@@ -78,7 +80,7 @@ def train(
         with say.stage("recording the run"):
             tracking.params({"data.fingerprint": log.fingerprint, **_flat(filled.to_dict())})
             tracking.metrics(_metrics(shipment.scorecard, shipment.found))
-            tracking.folder(place)
+            tracking.folder(place, without=PRIVATE)
     return _run(place, shipment, found.target, tracking.run_id, n_train)
 
 
@@ -88,8 +90,10 @@ def _learn(
     """Features, search, judgement, and the model that ships; with its number of training rows."""
     folds = plan_of(log, config)
     with say.stage("building features", len(folds.cutoffs)) as step:
-        threads = config.engine.threads
-        data = dataset.build(log, folds.cutoffs, found.families, threads=threads, on_cutoff=step)
+        data = dataset.build(
+            log, folds.cutoffs, found.families, threads=config.engine.threads,
+            memory=bytes_of(config.engine.memory), on_cutoff=step,
+        )  # fmt: skip
     with say.stage("fitting purchase processes", len(folds.cutoffs)) as step:
         states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
     for name, reason in states.reasons.items():
@@ -111,7 +115,10 @@ def _learn(
 
 def plan_of(log: EventLog, config: Config) -> Plan:
     """The folds of a log under a config; `NotTrainableError` if not even one cutoff fits."""
-    spacing = Spacing(config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs)
+    spacing = Spacing(
+        config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
+        ceil(_settling(log, config)),
+    )  # fmt: skip
     folds = splits.forward(log.observed_from, log.observed_until, config.target.horizon, spacing)
     if not folds.final.train:
         raise NotTrainableError(
@@ -191,6 +198,11 @@ def _shelves(config: Config) -> _Shelves:
     )
 
 
+def _settling(log: EventLog, config: Config) -> float:
+    asked = config.folds.settling
+    return labels.settling_days(log) if asked is None else float(asked)
+
+
 @contextmanager
 def _tracked(config: Config, name: str) -> Iterator[Tracker]:
     """A tracker with an open run, closed as finished, failed or killed."""
@@ -213,10 +225,11 @@ def _material(
         states=states,
         horizon=folds.horizon,
         active_within=config.target.active_within,
-        settling=labels.settling_days(log),
+        settling=_settling(log, config),
         max_rows=config.model.max_rows,
         seed=config.seed,
         threads=config.engine.threads,
+        season=config.model.season == "auto",
     )
 
 
@@ -228,7 +241,7 @@ def _search(material: Material, folds: Plan, config: Config, folder: Path, step:
         folds.outer or folds.final,
         Recipe(config.model.stages, first, SEASON_SD, trees),
         stages=config.model.stages,
-        budget=Budget(config.tune.trials, config.tune.minutes),
+        budget=Budget(config.tune.trials, config.tune.minutes, config.tune.workers),
         journal=folder / JOURNAL,
         on_trial=step,
     )

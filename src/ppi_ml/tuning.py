@@ -10,8 +10,8 @@ The search lives in a journal file, so a killed one goes on where it stopped.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from ppi_ml import labels, metrics, recipe
-from ppi_ml.dataset import Dataset
+from ppi_ml import labels, metrics, recipe, rows
+from ppi_ml.errors import NotTrainableError
 from ppi_ml.models import hazard
+from ppi_ml.models.covariates import Rows
+from ppi_ml.models.curve import Curves
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.splits import Fold
 
@@ -40,10 +42,14 @@ TUNING_ROWS = 150_000
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to search: trials (the defaults included), and minutes if not None."""
+    """How long to search: trials (the defaults included), minutes if not None, and workers.
+
+    More than one worker tries settings at the same time; the result then depends on luck.
+    """
 
     trials: int
-    minutes: float | None
+    minutes: float | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,15 @@ class Search:
 
 @dataclass(frozen=True)
 class _Question:
-    """One inner fold: what was fitted at its end, and what came of the rows there."""
+    """One inner fold: what was fitted at its end, and what came of the n eligible rows there.
 
-    started: Mapping[float, hazard.Smooth]
-    data: Dataset
+    `gone` (n,): no purchase within `horizon` days.
+    """
+
+    started: hazard.Smooth
+    rows: Rows
     gone: NDArray[np.bool_]
     horizon: float
-    fold: Fold
 
 
 def search(
@@ -95,10 +103,11 @@ def search(
         return _unsearched(material, outer_end, default, stages)
     best, trials = default, tuple[Mapping[str, Any], ...]()
     if stages in ("auto", hazard.STAGES[-1]):
-        study = _study(material, questions, default, budget, journal, on_trial)
+        study = _study(material.seed, questions, default, budget, journal, on_trial)
         trials = tuple(_record(t) for t in study.trials)
-        best = replace(default, trees={**default.trees, **study.best_params})
-    losses = _losses(material, questions, best)
+        found = replace(default, trees={**default.trees, **study.best_params})
+        best = found if _beats(questions, found, default) else default
+    losses = _losses(questions, best, material.states.names)
     chosen, alone = _choose(losses, stages)
     best = replace(best, stages=chosen, alone=alone)
     return Search(best, losses, trials, _why(losses, chosen, stages))
@@ -126,14 +135,42 @@ def _question(material: Material, fold: Fold, outer: Fold, default: Recipe) -> _
     gone = ~labels.within(waits, horizon)[eligible]
     if horizon < 1 or not gone.any() or gone.all():
         return None
-    started = recipe.smooth(material, fold, default, TUNING_ROWS)
-    return _Question({default.season_sd: started}, data.take(eligible), gone, horizon, fold)
+    try:
+        started = recipe.smooth(material, fold, default, TUNING_ROWS)
+    except NotTrainableError:
+        return None
+    edges = started.hazard.settings.edges
+    inputs = rows.build(data.take(eligible), material.states, edges)
+    return _Question(started, inputs, gone, min(horizon, edges[-1]))
 
 
-def _loss(material: Material, question: _Question, model: hazard.Hazard) -> float:
-    curves = recipe.curves(model, question.data, material.states, question.fold.end)
-    survival = curves.survival(np.array([min(question.horizon, curves.max_days)]))[:, 0]
-    return metrics.log_loss(question.gone, at_level(survival, float(question.gone.mean())))
+def _row_losses(question: _Question, model: hazard.Hazard) -> FloatArray:
+    """Log-loss of every row (n,), with the model at the level of the fold."""
+    curves = Curves(np.asarray(model.settings.edges), model.cumulative(question.rows))
+    survival = curves.survival([question.horizon])[:, 0]
+    return metrics.log_losses(question.gone, at_level(survival, float(question.gone.mean())))
+
+
+def _loss(question: _Question, model: hazard.Hazard) -> float:
+    return float(_row_losses(question, model).mean())
+
+
+def _beats(questions: list[_Question], found: Recipe, default: Recipe) -> bool:
+    """Whether a recipe beats the defaults on every fold, and by more than chance would.
+
+    Most searches end within noise of where they began; then the defaults stay, which have been
+    tried on many shops.
+    """
+    gains = []
+    for question in questions:
+        ours, theirs = (
+            _row_losses(question, hazard.add_trees(question.started, r.trees))
+            for r in (found, default)
+        )
+        gains.append(theirs - ours)
+    every = np.concatenate(gains)
+    noise = float(every.std()) / np.sqrt(len(every))
+    return all(gain.mean() > 0 for gain in gains) and float(every.mean()) > noise
 
 
 def at_level(survival: FloatArray, share: float) -> FloatArray:
@@ -154,37 +191,38 @@ def at_level(survival: FloatArray, share: float) -> FloatArray:
 
 
 def _study(
-    material: Material,
+    seed: int,
     questions: list[_Question],
     default: Recipe,
     budget: Budget,
     journal: Path | None,
     on_trial: Callable[[], None],
 ) -> optuna.Study:
+    _load_optuna()
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("optuna").setLevel(logging.ERROR)
-    study = _open(material.seed, journal)
+    study = _open(seed, journal)
 
     def objective(trial: optuna.Trial) -> float:
         trees = {**default.trees, **_suggest(trial, default.trees)}
         losses = []
         for step, question in enumerate(questions):
-            (started,) = question.started.values()
-            losses.append(_loss(material, question, hazard.add_trees(started, trees)))
+            losses.append(_loss(question, hazard.add_trees(question.started, trees)))
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
         return float(np.mean(losses))
 
-    done = sum(t.state.is_finished() for t in study.trials)
-    if not study.trials:
-        study.enqueue_trial({name: default.trees[name] for name in _RANGES})
+    # A trial that was killed has failed: it is made up for, the defaults above all.
+    tried = [t.params for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
+    first = {name: default.trees[name] for name in _RANGES}
+    if first not in tried:
+        study.enqueue_trial(first)
     study.optimize(
         objective,
-        n_trials=max(0, budget.trials - done),
+        n_trials=max(0, budget.trials - len(tried)),
         timeout=None if budget.minutes is None else 60 * budget.minutes,
+        n_jobs=budget.workers,
         callbacks=[lambda *_: on_trial()],
     )
     return study
@@ -209,6 +247,14 @@ def _suggest(trial: optuna.Trial, default: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[name] = trial.suggest_float(name, max(low, _SMALLEST), high, log=True)
     return found
+
+
+def _load_optuna() -> None:
+    """Load Optuna without the warning of its progress bars, which are not used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import optuna
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def _open(seed: int, journal: Path | None) -> optuna.Study:
@@ -237,17 +283,16 @@ def _record(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _losses(material: Material, questions: list[_Question], best: Recipe) -> dict[str, float]:
+def _losses(questions: list[_Question], best: Recipe, processes: Sequence[str]) -> dict[str, float]:
     """Mean log-loss on the inner folds of every stage, and of every process alone."""
     losses: dict[str, list[float]] = {}
     for question in questions:
-        (started,) = question.started.values()
-        full = hazard.add_trees(started, best.trees)
+        full = hazard.add_trees(question.started, best.trees)
         variants = {stage: hazard.with_stages(full, stage) for stage in hazard.STAGES[1:]}
-        for name in material.states.names:
+        for name in processes:
             variants[f"process {name}"] = hazard.with_stages(full, hazard.STAGES[0], name)
         for name, model in variants.items():
-            losses.setdefault(name, []).append(_loss(material, question, model))
+            losses.setdefault(name, []).append(_loss(question, model))
     return {name: float(np.mean(values)) for name, values in losses.items()}
 
 

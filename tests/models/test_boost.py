@@ -11,11 +11,12 @@ SETTINGS = {"num_leaves": 6, "learning_rate": 0.1, "min_data_in_leaf": 50, "lamb
 
 
 def sample(seed=0, n=3000, effect=1.5, objective="poisson"):
-    """Targets that depend on a and b together, from a score that knows only the mean."""
+    """Targets that depend on all inputs, a and c together, from a score that knows the mean."""
     draw = np.random.default_rng(seed)
     inputs = draw.normal(size=(n, 3)).astype(np.float32)
     inputs[draw.random((n, 3)) < 0.1] = np.nan
-    score = -1 + effect * ((inputs[:, 0] > 0) ^ (inputs[:, 1] > 0))
+    a, b, c = (inputs > 0).T
+    score = -1 + effect * (0.5 * a + 0.5 * b + 0.5 * c + (a & c))
     if objective == "poisson":
         target = draw.poisson(np.exp(score)).astype(float)
         return boost.Sample(inputs, target, np.full(n, np.log(target.mean())))

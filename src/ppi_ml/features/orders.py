@@ -27,7 +27,7 @@ FAMILY = Family(
         ),
         Feature("value", "max", "purchases", "currency", _UNPRICED,
                 of="value_e4", windows=(365,), scale=MONEY),
-        Feature("value", "last", "purchases", "currency", "last purchase has no price",
+        Feature("value", "last", "purchases", "currency", "no priced purchase",
                 of="value_e4", scale=MONEY),
         Feature("units", "mean", "purchases", "units", _NONE,
                 of="units_e3", windows=(365,), scale=QUANTITY),

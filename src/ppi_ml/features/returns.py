@@ -57,12 +57,14 @@ FAMILY = Family(
         Feature("any", "count", "returns", "returned lines", _UNSEEN, trees=False),
         Feature("units", "sum", "returns", "units", "nothing returned yet",
                 of="quantity_e3", scale=QUANTITY, trees=False),
-        Feature("bought", "sum", "purchases", "units", "never null",
-                of="units_e3", scale=QUANTITY, trees=False),
-        Feature("purchases", "count", "purchases", "purchase days", "never null", trees=False),
+        Feature("bought", "sum", "purchases", "units", "nothing bought since returns are recorded",
+                of="units_e3", since="returns", scale=QUANTITY, trees=False),
+        Feature("purchases", "count", "purchases", "purchase days", "no return table yet",
+                since="returns", trees=False),
     ),
     expressions=(
-        Expression("requests_per_purchase", "returned lines per purchase day", _UNSEEN, "returns",
+        Expression("requests_per_purchase", "returned lines per purchase day",
+                   "no purchase since returns are recorded", "returns",
                    lambda: pl.col("returns__any__count") / pl.col("returns__purchases__count")),
     ),
     fitted=Fitted(

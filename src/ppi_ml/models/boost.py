@@ -20,13 +20,15 @@ from ppi_ml.errors import IntegrityError
 # something else too; LightGBM reads this when it is loaded. A user's own setting stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import lightgbm as lgb  # noqa: E402
+import lightgbm as lgb
 
 FloatArray = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
 MOST_ROUNDS = 600
 PATIENCE = 20
+_ROUNDING = 1e-9
+"""Two sums of the same losses differ by so little, relatively; less is no improvement."""
 _FIXED: dict[str, Any] = {
     "verbosity": -1,
     "deterministic": True,
@@ -124,7 +126,8 @@ def best_rounds(
     )
     (losses,) = record["check"].values()
     before = _loss(objective, check)
-    return int(booster.best_iteration) if min(losses) < before else 0
+    gain = before - min(losses)
+    return int(booster.best_iteration) if gain > _ROUNDING * abs(before) else 0
 
 
 def _loss(objective: str, sample: Sample) -> float:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import erfcx, log_ndtr, logsumexp
 
 from ppi_ml.models.histories import Histories, evaluate_survival
 from ppi_ml.models.likelihood import compress, maximise, require_trainable
@@ -118,7 +118,8 @@ def gaps_likelihood(
     value = logsumexp(terms, axis=1)
 
     V, away = closed.variance, total - x * mean
-    push = np.exp(-0.5 * z**2 - 0.5 * _LOG_2PI - log_longer) / closed.sd  # -d log_longer / d(sd z)
+    # -d log_longer / d(sd z); the difference of two logarithms would lose all digits for large z
+    push = np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0)) / closed.sd
     stretch = push * z / (2.0 * closed.sd)  # the same for the squared sd
     shrunk = away * between2 * sigma2 / V**2
     by_mean = away / V + push * sigma2 / V

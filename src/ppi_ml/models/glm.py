@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 FloatArray = NDArray[np.float64]
 _SMALLEST_SPREAD = 1e-9
+_SMALL = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def fit_poisson(
     regression = PoissonRegressor(
         alpha=1.0 / exposure.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6
     )
-    regression.fit(scaled, events / exposure, sample_weight=exposure)
+    # on small problems threads of the linear algebra cost more than they do
+    with threadpool_limits(1 if columns.size < _SMALL else None, "blas"):
+        regression.fit(scaled, events / exposure, sample_weight=exposure)
     return PoissonGlm(
         names, centre, spread, regression.coef_ * prior_sd, float(regression.intercept_)
     )

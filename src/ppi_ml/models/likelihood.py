@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.models.histories import Histories
@@ -71,14 +72,15 @@ def maximise(
         )
 
     low, high = start - reach, start + reach
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 20},
-    )
+    with threadpool_limits(1, "blas"):  # the vectors are short; threads would only wait
+        found = minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 20},
+        )
     inside = (found.x > low) & (found.x < high)
     if not np.isfinite(found.fun) or np.abs(found.jac[inside]).max(initial=0.0) > _FLAT:
         raise NotTrainableError(

@@ -1,0 +1,58 @@
+"""Every target of the shelf, found by its name, is whole and can be trained and read."""
+
+import json
+
+import pytest
+
+from ppi_ml.config import Config
+from ppi_ml.declare import Target
+from ppi_ml.models.readings import READINGS
+from ppi_ml.scoring import Scorer
+from ppi_ml.shelf import names, shelf
+
+TARGETS = shelf("ppi_ml.targets", "TARGET")
+BASELINES = shelf("ppi_ml.baselines", "BASELINE")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_declaration_is_whole(name):
+    target = TARGETS[name]
+    assert isinstance(target, Target)
+    assert target.name == name
+    assert name in names("ppi_ml.targets")
+    assert target.question.endswith("?")
+    assert target.entity == "customer"
+    assert target.kind in ("duration", "probability")
+    assert target.reading in READINGS
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_its_baselines_are_on_the_shelf_with_the_base_rate_among_them(name):
+    wanted = TARGETS[name].baselines
+    assert len(set(wanted)) == len(wanted)
+    assert set(wanted) <= set(BASELINES)
+    assert "base_rate" in wanted
+    assert len(wanted) >= 3
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_declaration_goes_into_the_bundle_as_data(name):
+    told = TARGETS[name].to_dict()
+    assert json.loads(json.dumps(told)) == told
+    assert told["name"] == name
+    assert "baselines" not in told
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_config_may_ask_for_it(name):
+    config = Config.read({"data": {"source": "dataframes"}, "target": {"name": name}}, environ={})
+    assert config.name == name
+
+
+def test_a_trained_target_beats_its_base_rate_on_a_shop_with_a_pattern(trained):
+    """Purpose: customers of the shop buy at their own pace and lapse; a model must see it."""
+    run, log = trained
+    assert run.verdict.status == "better"
+    assert run.verdict.difference < -0.05
+    table = Scorer.load(run.bundle).score(log, "2020-01-01")
+    assert table["churn_probability"].std() > 0.1

@@ -1,0 +1,136 @@
+"""Which facts reach the model: process hazards, the draw of rows, a name for every column."""
+
+import numpy as np
+import pytest
+
+from ppi_ml.models import covariates
+from ppi_ml.models.covariates import Rows, Settings, process_hazards, sample_rows
+from ppi_ml.models.curve import expand
+from ppi_ml.models.histories import Histories
+
+EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
+ROWS = Rows(  # one customer who bought once, one who bought three times
+    histories=Histories(
+        np.array([0.0, 2.0]), np.array([0.0, 30.0]), np.array([10.0, 50.0]),
+        np.array([0.0, np.log(200.0)]), np.array([0.0, np.log(10.0) ** 2 + np.log(20.0) ** 2]),
+    ),
+    log_hazards=np.zeros((2, 4, 1)),
+    gap_place=np.array([[3.0, 1.0], [2.5, 0.5]]),
+    recent=np.array([[1.0, 1.0, 1.0], [1.0, 3.0, 3.0]]),
+    value=np.array([np.nan, 20.0]),
+    mean_gap=np.array([np.nan, 15.0]),
+    median_gap=np.array([np.nan, 15.0]),
+    trees=np.array([[1.0], [2.0]], dtype=np.float32),
+    day=np.array([100.0, 130.0]),
+    key=np.array([1, 2]),
+)  # fmt: skip
+SETTINGS = Settings(edges=EDGES, processes=("gaps",), tree_names=("a",))
+ROW, INTERVAL = np.array([0, 1, 1]), np.array([0, 0, 3])
+
+
+def test_process_hazards_invert_the_survival():
+    edges = np.array([0.0, 2.0, 10.0])
+    hazards = np.array([[0.1, 0.02], [0.5, 0.3]])
+    survival = np.exp(-np.cumsum(hazards * np.diff(edges), axis=1))
+    survival = np.column_stack([np.ones(2), survival])
+    assert np.exp(process_hazards(survival, edges)) == pytest.approx(hazards)
+
+
+def test_process_hazards_stay_finite_where_a_process_says_never_or_at_once():
+    found = process_hazards(np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), np.array([0.0, 1.0, 2.0]))
+    assert np.isfinite(found).all()
+    assert found[0].tolist() == [-14.0, -14.0]
+    assert found[1, 0] == 3.0
+
+
+def draw_rows(n=5000, seed=12):
+    draw = np.random.default_rng(seed)
+    return draw.integers(0, 2**32, n), draw.integers(0, 20, n) * 30.0, draw.uniform(1, 60, n)
+
+
+def test_all_rows_are_taken_when_they_fit():
+    key, day, days = draw_rows()
+    assert sample_rows(key, day, days, EDGES, 10**6, 1).tolist() == list(range(5000))
+
+
+def test_about_as_many_intervals_as_asked_for_are_taken():
+    key, day, days = draw_rows()
+    chosen = sample_rows(key, day, days, EDGES, 4000, 1)
+    made = expand(days[chosen], np.zeros(len(chosen), bool), EDGES, day_granularity=False)
+    assert len(made) == pytest.approx(4000, rel=0.1)
+
+
+def test_a_draw_depends_on_customer_cutoff_and_seed_alone():
+    key, day, days = draw_rows()
+    order = np.random.default_rng(0).permutation(len(key))
+
+    def draw(positions, seed=1):
+        found = sample_rows(key[positions], day[positions], days[positions], EDGES, 4000, seed)
+        return set(positions[found].tolist())
+
+    assert draw(order) == draw(np.arange(len(key)))
+    assert draw(order, seed=2) != draw(order)
+    one_cutoff = sample_rows(key, np.zeros(5000), days, EDGES, 4000, 1)
+    assert set(one_cutoff.tolist()) != draw(np.arange(5000))
+
+
+@pytest.mark.parametrize("season", [False, True])
+def test_every_smooth_column_has_a_name_and_a_number(season):
+    settings = Settings(edges=EDGES, processes=("gaps",), tree_names=("a",), season=season)
+    columns, names = covariates.glm_columns(ROWS, ROW, INTERVAL, settings)
+    assert columns.shape == (3, len(names))
+    assert len(set(names)) == len(names)
+    assert np.isfinite(columns).all()
+    known = dict(zip(names, columns.T, strict=True))
+    assert known["one_timer"].tolist() == [1, 0, 0]
+    assert known["log_recency"] == pytest.approx(np.log1p([10, 20, 20]))
+    assert known["log_middle"] == pytest.approx(np.log([1.5, 1.5, 45]))
+    assert known["log_value"] == pytest.approx([0, np.log1p(20), np.log1p(20)])
+    assert known["step_3"].tolist() == [0, 0, 1]
+
+
+def test_tree_inputs_by_hand():
+    inputs = covariates.tree_inputs(ROWS, ROW, INTERVAL, SETTINGS)
+    names = ("a", *covariates.interval_names(("gaps",)))
+    known = dict(zip(names, inputs.T, strict=True))
+    assert inputs.shape == (3, len(names))
+    assert inputs.dtype == np.float32
+    assert known["a"].tolist() == [1, 2, 2]
+    assert known["interval__middle"].tolist() == [1.5, 1.5, 45]
+    assert known["interval__width"].tolist() == [3, 3, 30]
+    assert known["interval__waited"].tolist() == [11.5, 21.5, 65]
+    ratio = known["interval__waited_over_mean_gap"]
+    assert np.isnan(ratio[0])
+    assert ratio[1:] == pytest.approx([21.5 / 15, 65 / 15])
+    assert known["interval__place"] == pytest.approx(
+        [np.log(11.5) - 3, (np.log(21.5) - 2.5) / 0.5, (np.log(65) - 2.5) / 0.5]
+    )
+
+
+def test_no_tree_input_of_an_interval_names_the_date():
+    later = Rows(**{**vars(ROWS), "day": ROWS.day + 365})
+    for rows in (ROWS, later):
+        assert covariates.tree_inputs(rows, ROW, INTERVAL, SETTINGS) == pytest.approx(
+            covariates.tree_inputs(ROWS, ROW, INTERVAL, SETTINGS), nan_ok=True
+        )
+
+
+def test_the_season_repeats_every_year():
+    season = Settings(edges=EDGES, processes=("gaps",), tree_names=("a",), season=True)
+    later = Rows(**{**vars(ROWS), "day": ROWS.day + covariates.YEAR_DAYS})
+    half = Rows(**{**vars(ROWS), "day": ROWS.day + covariates.YEAR_DAYS / 2})
+    now, same, other = (
+        covariates.glm_columns(r, ROW, INTERVAL, season)[0] for r in (ROWS, later, half)
+    )
+    assert same == pytest.approx(now)
+    assert np.abs(other - now).max() > 0.5
+
+
+@pytest.mark.parametrize("which", [slice(1, 2), np.array([1]), np.array([False, True])])
+def test_rows_are_taken_together(which):
+    part = ROWS.take(which)
+    assert len(part) == 1
+    assert part.key.tolist() == [2]
+    assert part.histories.repeats.tolist() == [2]
+    assert part.trees.tolist() == [[2]]
+    assert part.log_hazards.shape == (1, 4, 1)

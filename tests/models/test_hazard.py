@@ -1,0 +1,182 @@
+"""The three stages of the hazard on planted worlds: what each must find, and must not."""
+
+import numpy as np
+import pytest
+
+from ppi_ml.models import hazard
+from ppi_ml.models.covariates import Rows, Settings
+from ppi_ml.models.curve import expand
+from ppi_ml.models.hazard import STAGES
+from ppi_ml.models.histories import Histories
+
+EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
+TREES = {"num_leaves": 4, "learning_rate": 0.1, "min_data_in_leaf": 50, "lambda_l2": 1.0}
+RATE = 0.02
+
+
+def settings(**changes):
+    values = {"edges": EDGES, "processes": ("first", "second"), "tree_names": ("a", "b"),
+              "trees": TREES, "seed": 3, "threads": 2}  # fmt: skip
+    return Settings(**(values | changes))
+
+
+def make_rows(n, seed=0, day=None):
+    """Rows whose process hazards are flat: RATE by the first process, twice that by the other."""
+    draw = np.random.default_rng(seed)
+    repeats = draw.integers(0, 6, n).astype(float)
+    last = np.where(repeats > 0, repeats * draw.uniform(5, 30, n), 0.0)
+    gap = np.where(repeats > 0, np.log(np.maximum(last, 1) / np.maximum(repeats, 1)), 0.0)
+    mean_gap = np.where(repeats > 0, last / np.maximum(repeats, 1), np.nan)
+    flat = np.log([RATE, 2 * RATE])
+    return Rows(
+        histories=Histories(
+            repeats, last, last + draw.uniform(1, 100, n), repeats * gap, repeats * gap**2
+        ),
+        log_hazards=np.broadcast_to(flat, (n, len(EDGES) - 1, 2)).copy(),
+        gap_place=np.column_stack([np.full(n, 3.0), np.full(n, 0.8)]),
+        recent=draw.integers(0, 4, (n, 3)).astype(float),
+        value=np.where(draw.random(n) < 0.1, np.nan, draw.lognormal(3, 1, n)),
+        mean_gap=mean_gap,
+        median_gap=mean_gap,
+        trees=draw.normal(size=(n, 2)).astype(np.float32),
+        day=draw.integers(0, 12, n) * 30.0 if day is None else day,
+        key=draw.integers(0, 2**31, n),
+    )
+
+
+def waits(rate, seed=1, sight=60.0):
+    """Exponential waits seen for at most `sight` days."""
+    days = np.random.default_rng(seed).exponential(1 / rate)
+    return np.minimum(days, sight), days <= sight
+
+
+def flip(rows):
+    """Rows for which exactly one of both tree inputs is positive: no smooth model can see it."""
+    return (rows.trees[:, 0] > 0) ^ (rows.trees[:, 1] > 0)
+
+
+def likelihood(model, rows, days, observed):
+    """Mean log-likelihood of waits under piecewise-constant hazards."""
+    made = expand(days, observed, EDGES, day_granularity=False)
+    widths = np.diff(EDGES)
+    rates = np.diff(model.cumulative(rows), axis=1) / widths
+    rate = rates[made.row, made.interval]
+    return float(np.sum(made.event * np.log(rate) - rate * made.exposure) / len(rows))
+
+
+def test_the_first_stage_is_the_process_that_stands_alone():
+    rows = make_rows(5)
+    days, observed = waits(np.full(5, RATE))
+    for alone, rate in ((None, RATE), ("first", RATE), ("second", 2 * RATE)):
+        model = hazard.fit(rows, days, observed, settings(stages=STAGES[0], alone=alone))
+        assert (model.glm, model.trees) == (None, None)
+        assert model.cumulative(rows) == pytest.approx(np.tile(rate * np.array(EDGES), (5, 1)))
+
+
+def test_the_second_stage_mends_a_process_of_the_wrong_level():
+    rows = make_rows(4000)
+    days, observed = waits(np.full(4000, 5 * RATE))
+    model = hazard.fit(rows, days, observed, settings(stages=STAGES[1]))
+    assert model.trees is None
+    assert model.cumulative(rows)[:, -1].mean() == pytest.approx(5 * RATE * 60, rel=0.05)
+
+
+def test_the_third_stage_finds_what_only_trees_can_see():
+    """Purpose: an interaction of two inputs, out of sample, beats the smooth stages."""
+    rows, fresh = make_rows(6000, seed=2), make_rows(3000, seed=3)
+    rate = np.where(flip(rows), 2 * RATE, RATE / 2)
+    smooth = hazard.fit_smooth(rows, *waits(rate), settings())
+    full = hazard.add_trees(smooth, TREES)
+    asked = waits(np.where(flip(fresh), 2 * RATE, RATE / 2), seed=9)
+    gain = likelihood(full, fresh, *asked) - likelihood(smooth.hazard, fresh, *asked)
+    truth = np.where(flip(fresh), np.log(2), np.log(0.5))
+    assert gain > 0.05
+    assert np.corrcoef(truth, np.log(full.cumulative(fresh)[:, -1]))[0, 1] > 0.7
+
+
+def test_the_third_stage_is_left_out_where_trees_find_nothing():
+    rows = make_rows(3000, seed=4)
+    smooth = hazard.fit_smooth(rows, *waits(np.full(3000, RATE)), settings())
+    shuffled = [hazard.add_trees(smooth, TREES | {"learning_rate": r}) for r in (0.1, 0.5)]
+    fresh = make_rows(3000, seed=5)
+    asked = waits(np.full(3000, RATE), seed=6)
+    before = likelihood(smooth.hazard, fresh, *asked)
+    for model in shuffled:
+        assert likelihood(model, fresh, *asked) > before - 0.01
+
+
+def test_trees_do_not_learn_the_shock_of_a_date():
+    """A date that was bad for everybody says nothing about customers, though an input names it."""
+    rows = make_rows(6000, seed=7)
+    bad = rows.day >= 180
+    rows.trees[:, 0] = rows.day
+    smooth = hazard.fit_smooth(rows, *waits(np.where(bad, RATE / 3, RATE)), settings())
+    model = hazard.add_trees(smooth, TREES)
+    first = rows.take(np.arange(500))
+    first.trees[:, 0] = 0
+    other = rows.take(np.arange(500))
+    other.trees[:, 0] = 330
+    ratio = np.log(model.cumulative(other)[:, -1] / model.cumulative(first)[:, -1])
+    assert abs(ratio.mean()) < 0.5 * np.log(3)
+
+
+def test_the_season_follows_the_calendar_of_the_interval():
+    day = np.random.default_rng(8).integers(0, 730, 8000).astype(float)
+    rows = make_rows(8000, seed=8, day=day)
+    rate = RATE * np.exp(np.sin(2 * np.pi * day / 365.25))
+    days, observed = waits(rate, sight=10.0)
+    plain = hazard.fit_smooth(rows, days, observed, settings()).hazard
+    model = hazard.fit_smooth(rows, days, observed, settings(season=True, season_sd=1.0)).hazard
+    assert not [name for name in plain.glm.names if name.startswith("season")]
+    assert len([name for name in model.glm.names if name.startswith("season")]) == 4
+
+    def level(at):
+        there = rows.take(np.arange(200))
+        there.day[:] = at
+        return np.log(model.cumulative(there)[:, 1]).mean()
+
+    assert level(91) - level(274) == pytest.approx(2.0, abs=0.35)
+    assert level(91 + 365.25) == pytest.approx(level(91), abs=1e-6)
+
+
+def test_curves_do_not_depend_on_the_chunk(monkeypatch):
+    rows = make_rows(300, seed=9)
+    model = hazard.fit(rows, *waits(np.where(flip(rows), 3 * RATE, RATE)), settings())
+    whole = model.cumulative(rows)
+    monkeypatch.setattr(hazard, "_CHUNK_INTERVALS", 28)
+    # one matrix product more or less may differ in the last bit
+    assert model.cumulative(rows) == pytest.approx(whole, rel=1e-12)
+    assert model.cumulative(rows.take(slice(17, 18)))[0] == pytest.approx(whole[17], rel=1e-12)
+
+
+def test_curves_start_at_zero_and_never_fall():
+    rows = make_rows(500, seed=10)
+    for stages in STAGES:
+        model = hazard.fit(rows, *waits(np.full(500, RATE)), settings(stages=stages))
+        cumulative = model.cumulative(rows)
+        assert (cumulative[:, 0] == 0).all()
+        assert (np.diff(cumulative, axis=1) > 0).all()
+        assert np.isfinite(cumulative).all()
+    assert model.cumulative(rows.take(np.zeros(0, int))).shape == (0, len(EDGES))
+
+
+def test_a_model_can_be_cut_down_to_simpler_stages():
+    rows = make_rows(4000, seed=2)
+    rate = np.where(flip(rows), 2 * RATE, RATE / 2)
+    full = hazard.fit(rows, *waits(rate), settings())
+    assert full.trees is not None
+    smooth = hazard.with_stages(full, STAGES[1])
+    assert (smooth.glm, smooth.trees) == (full.glm, None)
+    alone = hazard.with_stages(full, STAGES[0], "second")
+    assert (alone.glm, alone.trees, alone.settings.alone) == (None, None, "second")
+    assert alone.cumulative(rows)[0] == pytest.approx(2 * RATE * np.array(EDGES))
+
+
+def test_the_same_rows_and_seed_give_the_same_model():
+    rows = make_rows(3000, seed=11)
+    asked = waits(np.where(flip(rows), 3 * RATE, RATE))
+    one, two = (hazard.fit(rows, *asked, settings()) for _ in range(2))
+    assert one.glm.to_dict() == two.glm.to_dict()
+    assert one.trees.text == two.trees.text
+    other = hazard.fit(rows, *asked, settings(seed=4))
+    assert other.trees.text != one.trees.text

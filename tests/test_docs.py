@@ -1,0 +1,134 @@
+"""The words agree with the code: references, links, commands, configs and examples."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ppi_ml import dataset, inputs, settings
+from ppi_ml.config import Config
+from ppi_ml.instants import Cutoff
+from ppi_ml.shelf import load_plugins, names
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = ROOT / "docs" / "reference.md"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def blocks(path, language):
+    """The fenced blocks of a page that say they are of this language."""
+    return [text for kind, text in BLOCK.findall(path.read_text()) if kind == language]
+
+
+def anchors(path):
+    """What the headings of a page are called in links."""
+    heads = re.findall(r"^#+ (.+)$", BLOCK.sub("", path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def broken_links(path):
+    """Links of a page to files or headings that do not exist."""
+    broken = []
+    for link in LINK.findall(BLOCK.sub("", path.read_text())):
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    return broken
+
+
+def test_the_reference_is_current():
+    build = runpy.run_path(str(ROOT / "tools" / "build_reference.py"))["build"]
+    assert REFERENCE.read_text() == build(), "run: python tools/build_reference.py"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_relative_link_leads_somewhere(path):
+    assert broken_links(path) == []
+
+
+def test_this_test_can_see_a_broken_link(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One head\n[a](#one-head) [b](page.md) [c](none.md) [d](page.md#no) [e](#x)\n"
+    )
+    assert broken_links(page) == ["none.md", "page.md#no", "#x"]
+
+
+def known_options():
+    """Command -> its options, from the reference."""
+    parts = re.split(r"^### `ppi-ml (\w+).*$", REFERENCE.read_text(), flags=re.MULTILINE)[1:]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {name: set(re.findall(r"`(--[\w-]+)", text)) for name, text in pairs}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_command_that_is_shown_exists(path):
+    options = known_options()
+    assert set(options) == set(names("ppi_ml.commands"))
+    plain = "".join(blocks(path, "")).replace("\\\n", "")
+    for line in re.findall(r"^ppi-ml .*$", plain, re.MULTILINE):
+        command = line.split()[1]
+        assert command in options, line
+        assert set(re.findall(r"--[\w-]+", line)) <= options[command], line
+
+
+def test_every_make_target_that_is_shown_exists():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = {name for path in PAGES for name in re.findall(r"`make (\w+)`", path.read_text())}
+    shown |= set(re.findall(r"^make (\w+)", "".join(blocks(README, "")), re.MULTILINE))
+    assert {"demo", "test"} <= shown <= targets
+
+
+def test_the_own_data_of_the_readme_can_be_read(tmp_path, monkeypatch):
+    (config,) = blocks(README, "yaml")
+    lines = next(text for text in blocks(README, "") if text.startswith("Order,"))
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    (exports / "orders-2009.csv").write_text(lines)
+    (exports / "returns.csv").write_text("id,customer_id,requested\n1,13085,2009-12-05 10:00:00\n")
+    monkeypatch.chdir(tmp_path)
+    log = inputs.load_log(Config.read(settings.parse(config), environ={}).data)
+    assert {name: table.frame.height for name, table in log.tables.items()} == {
+        "order_lines": 1,
+        "returns": 1,
+    }
+
+
+def test_the_family_of_the_architecture_page_is_one(tmp_path):
+    (source,) = (text for text in blocks(ROOT / "docs" / "architecture.md", "python"))
+    path = tmp_path / "weekends.py"
+    path.write_text(source)
+    saturday, monday = "2021-05-01 10:00", "2021-05-03 10:00"
+    lines = pl.DataFrame(
+        {
+            "order_id": ["1", "2", "3"],
+            "line_id": "1",
+            "customer_id": "a",
+            "occurred_at": ["2021-01-04 10:00", saturday, monday],
+        }
+    )
+    chosen = dataset.families(["weekends"], plugins=load_plugins([path]))
+    built = dataset.build(inputs.load(lines), [Cutoff.parse("2021-05-10", "UTC")], chosen)
+    assert built.names == ("weekends__purchases__count__90d", "weekends__purchases__count__365d")
+    assert built.values.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.slow
+def test_the_python_example_of_the_readme_runs_as_it_is(tmp_path):
+    (example,) = blocks(README, "python")
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "customer_id" in done.stdout
+    assert (tmp_path / "mlruns" / "runs" / "latest" / "scorecard.md").exists()

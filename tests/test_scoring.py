@@ -1,0 +1,351 @@
+"""Scoring: the same columns for everybody, nothing from after the cutoff, nothing damaged."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from ppi_ml import bundle as bundles
+from ppi_ml import dataset, score_table
+from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.instants import Cutoff
+from ppi_ml.scoring import Scorer
+
+END = "2020-01-01"  # where the log of the shop ends
+COLUMNS = [
+    "customer_id", "cutoff", "target", "status", "reason", "churn_probability", "horizon_days",
+    "model_version", "model_sha256",
+]  # fmt: skip
+VALUES = ["churn_probability", "horizon_days"]
+
+
+@pytest.fixture(scope="module")
+def scorer(trained):
+    return Scorer.load(trained[0].bundle)
+
+
+@pytest.fixture(scope="module")
+def log(trained):
+    return trained[1]
+
+
+@pytest.fixture(scope="module")
+def everybody(scorer, log):
+    return scorer.score(log, END, everyone=True)
+
+
+# ------------------------------------------------------------------ the table
+def test_the_eligible_are_scored_unless_everybody_is_asked_for(scorer, log, everybody):
+    table = scorer.score(log, END)
+    assert list(table.columns) == list(everybody.columns) == COLUMNS
+    assert 0 < len(table) < len(everybody)
+    assert set(table["status"]) == set(everybody["status"]) == {"scored"}
+    assert table["customer_id"].is_monotonic_increasing
+    assert table["churn_probability"].between(0, 1).all()
+    assert set(table["customer_id"]) < set(everybody["customer_id"])
+    lines = log.tables["order_lines"].frame.filter(order_type="one_off")
+    assert sorted(everybody["customer_id"]) == sorted(lines["customer_id"].unique())
+
+
+def test_a_score_says_which_model_and_which_cutoff_it_is_of(everybody, trained):
+    sha = bundles.load(trained[0].bundle).content_sha256
+    assert set(everybody["model_sha256"]) == {sha}
+    assert set(everybody["model_version"]) == {trained[0].folder.name}
+    assert set(everybody["cutoff"]) == {END}
+    assert set(everybody["target"]) == {"churn"}
+    assert set(everybody["horizon_days"]) == {60}
+
+
+def test_ids_give_exactly_those_rows_in_their_order(scorer, log, everybody):
+    eligible = scorer.score(log, END)["customer_id"]
+    lapsed = next(c for c in everybody["customer_id"] if c not in set(eligible))
+    asked = [eligible.iloc[3], "nobody", lapsed, eligible.iloc[0]]
+    table = scorer.score(log, END, ids=asked)
+    assert list(table.columns) == COLUMNS
+    assert table["customer_id"].tolist() == asked
+    assert table["status"].tolist() == ["scored", "no_history", "not_eligible", "scored"]
+    assert set(table["status"]) <= set(score_table.STATUSES)
+    assert table["reason"].isna().tolist() == [True, False, False, True]
+    assert table["reason"][1] == "no purchase before the cutoff"
+    assert table["reason"][2] == "no purchase in the last 180 days"
+    assert table[VALUES].isna().all(axis=1).tolist() == [False, True, True, False]
+    always = ["cutoff", "target", "model_version", "model_sha256"]
+    assert table[always].notna().all(axis=None)
+    known = everybody.set_index("customer_id").loc[asked[0], "churn_probability"]
+    assert table["churn_probability"][0] == known
+
+
+def test_only_unknown_ids_give_the_same_columns(scorer, log):
+    table = scorer.score(log, END, ids=["x", "y"], days=[7])
+    assert list(table.columns) == [*COLUMNS[:7], "no_event_by_7d", *COLUMNS[7:]]
+    assert table["status"].tolist() == ["no_history"] * 2
+
+
+def test_an_id_twice_is_refused_without_naming_it(scorer, log):
+    with pytest.raises(UsageError, match="asked for twice") as error:
+        scorer.score(log, END, ids=["c1", "c1"])
+    assert "c1" not in str(error.value)
+
+
+def test_nobody_before_the_first_purchase(scorer, log):
+    table = scorer.score(log, "2018-01-01", allow_stale=True)
+    assert len(table) == 0
+    assert list(table.columns) == COLUMNS
+    asked = scorer.score(log, "2018-01-01", ids=["c1"], allow_stale=True)
+    assert asked["status"].tolist() == ["no_history"]
+    assert asked["cutoff"].tolist() == ["2018-01-01"]
+
+
+def test_days_add_a_curve_that_never_rises_and_meets_the_reading(scorer, log, everybody):
+    table = scorer.score(log, END, everyone=True, days=[7, 30, 60])
+    curve = table[["no_event_by_7d", "no_event_by_30d", "no_event_by_60d"]].to_numpy()
+    assert (np.diff(curve, axis=1) <= 0).all()
+    assert table["no_event_by_60d"].tolist() == everybody["churn_probability"].tolist()
+
+
+def test_a_day_beyond_the_curve_is_refused(scorer, log):
+    with pytest.raises(UsageError, match="the curve reaches"):
+        scorer.score(log, END, days=[4000])
+    with pytest.raises(UsageError, match="the curve reaches"):
+        scorer.curves(log, END, days=[4000])
+
+
+def test_curves_carry_their_customers(scorer, log, everybody):
+    curves = scorer.curves(log, END)
+    assert curves.keys["customer_id"].to_list() == everybody["customer_id"].tolist()
+    found = curves.survival([60])[:, 0]
+    assert found.tolist() == everybody["churn_probability"].tolist()
+
+
+@pytest.mark.parametrize("cutoff", ["soon", "2020-13-01", 5])
+def test_a_cutoff_that_is_none_is_refused(scorer, log, cutoff):
+    with pytest.raises(UsageError):
+        scorer.score(log, cutoff)
+
+
+# ------------------------------------------------------------------ one as all, and nothing late
+def test_some_customers_are_scored_as_among_all(scorer, log, everybody):
+    parts = [scorer.score(log.bucket(i, 3), END, everyone=True) for i in range(3)]
+    found = pd.concat(parts).sort_values("customer_id", ignore_index=True)
+    assert found["customer_id"].tolist() == everybody["customer_id"].tolist()
+    # a matrix product over other rows may differ in the last bit
+    expected = everybody["churn_probability"].to_numpy()
+    assert found["churn_probability"].to_numpy() == pytest.approx(expected, rel=1e-12)
+
+
+def events_of(log, customer):
+    """The events of a customer as a request carries them."""
+    own = log.until(END).customer(customer)
+    tables = {"order_lines": own.order_lines, "returns": own.returns}
+    return {
+        name: json.loads(frame.drop(columns=["currency"], errors="ignore").to_json(
+            orient="records", date_format="iso", date_unit="us", double_precision=15))
+        for name, frame in tables.items()
+        if len(frame)
+    }  # fmt: skip
+
+
+def test_a_request_says_the_same_as_the_log(scorer, log, everybody):
+    returned = set(log.until(END).tables["returns"].frame["customer_id"])
+    sent_back = [customer for customer in everybody["customer_id"] if customer in returned]
+    for customer in [*everybody["customer_id"][:3], *sent_back[:3]]:
+        said = scorer.one(events_of(log, customer), END)
+        expected = everybody.set_index("customer_id").loc[customer, "churn_probability"]
+        assert said.customer_id == customer
+        assert said.status == "scored"
+        assert said.values["churn_probability"] == pytest.approx(expected, rel=1e-9)
+        assert said.curves.survival([60])[0, 0] == said.values["churn_probability"]
+
+
+@pytest.mark.parametrize("cutoff", ["2019-07-01", "2019-11-15"])
+def test_events_known_later_are_not_used_and_counted(scorer, log, cutoff):
+    later = sum(
+        int((t.frame["known"] >= Cutoff.parse(cutoff, log.timezone).at).sum())
+        for t in log.tables.values()
+    )
+    assert later
+    whole = scorer.score(log, cutoff, everyone=True)
+    cut = scorer.score(log.until(cutoff), cutoff, everyone=True)
+    pd.testing.assert_frame_equal(whole, cut)
+    assert f"{later:,} events known at or after {cutoff} were not used" in whole.attrs["notes"]
+    assert not any("not used" in note for note in cut.attrs["notes"])
+
+
+def test_a_late_event_that_happened_before_the_cutoff_is_not_used(scorer, log, everybody):
+    """A purchase of yesterday that is entered tomorrow cannot be known today."""
+    table = log.tables["order_lines"]
+    at = Cutoff.parse(END, log.timezone).at
+    customer = everybody["customer_id"][0]
+    late = table.frame.filter(customer_id=customer).tail(1).with_columns(
+        at=pl.lit(at - 10**9), wall=pl.lit(at - 10**9), known=pl.lit(at), order_id=pl.lit("late")
+    )  # fmt: skip
+    frame = pl.concat([table.frame, late]).sort("customer_id", "at", "order_id", "line_id")
+    more = replace(log, tables={**log.tables, "order_lines": replace(table, frame=frame)})
+    found = scorer.score(more, END, everyone=True)
+    assert found["churn_probability"].tolist() == everybody["churn_probability"].tolist()
+
+
+def test_old_states_are_noted(scorer, log):
+    found = scorer.score(log, "2021-01-01", allow_stale=True)
+    assert any("366 days old; train again" in note for note in found.attrs["notes"])
+
+
+# ------------------------------------------------------------------ stale tables
+def test_a_stale_table_is_refused(scorer, log):
+    with pytest.raises(DataError, match=r"order_lines: the last event .*--allow-stale"):
+        scorer.score(log, "2020-03-01")
+
+
+def test_a_stale_table_that_is_allowed_gives_null_features(scorer, log):
+    table = log.tables["returns"]
+    old = Cutoff.parse("2019-06-01", log.timezone).at
+    ended = replace(table, frame=table.frame.filter(pl.col("known") < old))
+    stale = replace(log, tables={**log.tables, "returns": ended})
+    with pytest.raises(DataError, match="returns: the last event"):
+        scorer.score(stale, END)
+    found = scorer.score(stale, END, everyone=True, allow_stale=True)
+    without = replace(log, tables={"order_lines": log.tables["order_lines"]})
+    absent = scorer.score(without, END, everyone=True)
+    assert any("returns" in note and "null" in note for note in found.attrs["notes"])
+    assert found["churn_probability"].tolist() == absent["churn_probability"].tolist()
+    data, _ = scorer._dataset(stale, END, True)
+    told = dataset.catalogue(dataset.families(["returns"]))
+    columns = [column["name"] for column in told if column["table"] == "returns"]
+    assert columns
+    assert all(np.isnan(data.column(name)).all() for name in columns)
+
+
+# ------------------------------------------------------------------ requests
+def line(day, customer="z", **more):
+    return {"customer_id": customer, "order_id": day, "line_id": 1, "occurred_at": day, **more}
+
+
+def test_an_event_after_the_cutoff_is_refused_with_five_minutes_of_grace(scorer):
+    early = line("2019-11-01T10:00:00")
+    with pytest.raises(DataError, match="order_lines: an event lies after the cutoff"):
+        scorer.one({"order_lines": [early, line("2019-12-01T10:06:00")]}, "2019-12-01T10:00:00")
+    within = scorer.one(
+        {"order_lines": [early, line("2019-12-01T10:04:00")]}, "2019-12-01T10:00:00"
+    )
+    alone = scorer.one({"order_lines": [early]}, "2019-12-01T10:00:00")
+    assert within.values["churn_probability"] == alone.values["churn_probability"]
+
+
+@pytest.mark.parametrize(
+    ("events", "error", "message"),
+    [
+        ({"order_lines": []}, DataError, "order_lines"),
+        ({"returns": []}, DataError, "order_lines"),
+        ({"order_lines": [line("2019-11-01")], "visits": []}, UsageError, "visits"),
+        (
+            {"order_lines": [line("2019-11-01"), line("2019-11-02", customer="other")]},
+            DataError,
+            "one customer, got 2",
+        ),
+        ({"order_lines": [line("2019-11-01", quantity=-3)]}, DataError, "quantity"),
+        ({"order_lines": [line("2019-11-01", order_type="free")]}, DataError, "no purchase"),
+        ({"order_lines": [line("yesterday")]}, DataError, "occurred_at"),
+    ],
+)
+def test_a_request_that_breaks_its_contract_is_refused(scorer, events, error, message):
+    with pytest.raises(error, match=message):
+        scorer.one(events, "2019-12-01")
+
+
+def test_now_is_the_cutoff_if_none_is_given(scorer):
+    said = scorer.one({"order_lines": [line("2020-01-05T10:00:00")]})
+    assert str(said.cutoff) > "2026"
+
+
+# ------------------------------------------------------------------ bundles
+def copy_of(bundle, folder, change):
+    """A bundle with other files but right hashes: what a hash cannot show."""
+    loaded = bundles.load(bundle)
+    names = loaded.manifest["files"]
+    files = {name: loaded.text(name) for name in names}
+    given = {k: v for k, v in loaded.manifest.items() if k not in ("files", "format")}
+    change(files)
+    bundles.save(folder, files, given)
+    return folder
+
+
+def test_a_damaged_bundle_is_refused_before_lightgbm_sees_it(trained, tmp_path, monkeypatch):
+    folder = copy_of(trained[0].bundle, tmp_path / "bundle", lambda files: None)
+    Scorer.load(folder)
+    text = (folder / "model.txt").read_text()
+    (folder / "model.txt").write_text(text.replace("num_leaves=", "num_leaves=9", 1)[: len(text)])
+
+    def never(*args, **more):
+        raise AssertionError("the parser must not see this")
+
+    monkeypatch.setattr("lightgbm.Booster", never)
+    with pytest.raises(IntegrityError, match=r"model\.txt: damaged"):
+        Scorer.load(folder)
+
+
+def test_a_run_folder_is_found_to_hold_its_bundle(trained, scorer):
+    found = Scorer.load(trained[0].folder)
+    assert found.bundle.content_sha256 == scorer.bundle.content_sha256
+    assert scorer.bundle.content_sha256[:12] in repr(scorer)
+
+
+def test_a_bundle_that_answers_otherwise_than_in_training_is_refused(trained, tmp_path):
+    def louder(files):
+        glm = json.loads(files["glm.json"])
+        glm["intercept"] += 1e-6
+        files["glm.json"] = json.dumps(glm)
+
+    folder = copy_of(trained[0].bundle, tmp_path / "bundle", louder)
+    with pytest.raises(IntegrityError, match=r"does not score the bundle as it was trained"):
+        Scorer.load(folder)
+
+
+def test_a_bundle_of_other_features_is_refused(trained, tmp_path):
+    def renamed(files):
+        features = json.loads(files["features.json"])
+        features["columns"][0] = "orders__gone"
+        files["features.json"] = json.dumps(features)
+
+    folder = copy_of(trained[0].bundle, tmp_path / "bundle", renamed)
+    with pytest.raises(IntegrityError, match="not those of the installed ppi_ml"):
+        Scorer.load(folder)
+
+
+def test_a_plugin_that_is_missing_is_named(trained):
+    bundle = bundles.load(trained[0].bundle)
+    asking = replace(
+        bundle, manifest={**bundle.manifest, "plugins": [{"name": "mine.py", "sha256": "0" * 64}]}
+    )
+    with pytest.raises(IntegrityError, match=r"plug-in mine\.py"):
+        Scorer(asking)
+
+
+def test_scoring_never_imports_what_knows_the_future(trained, log, tmp_path):
+    """In a process of its own: neither labels, nor the search, nor the tracker."""
+    for name in ("order_lines", "returns"):
+        getattr(log, name).to_parquet(tmp_path / f"{name}.parquet")
+    program = f"""
+import sys
+import ppi_ml
+log = ppi_ml.load({{n: r"{tmp_path}/" + n + ".parquet" for n in ("order_lines", "returns")}},
+                  timezone="{log.timezone}", currency="GBP", until="{END}")
+scorer = ppi_ml.Scorer.load(r"{trained[0].bundle}")
+table = scorer.score(log, "{END}")
+scorer.one({{"order_lines": [dict(customer_id="z", order_id=1, line_id=1,
+                                  occurred_at="2019-11-01")]}}, "{END}")
+known = ("ppi_ml.future", "ppi_ml.labels", "ppi_ml.targets", "ppi_ml.training", "ppi_ml.tuning",
+         "mlflow", "optuna")
+print(len(table), sorted(n for n in sys.modules if n.startswith(known)))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    count, loaded = ended.stdout.strip().split(" ", 1)
+    assert int(count) > 0
+    assert loaded == "[]"

@@ -1,0 +1,125 @@
+"""Folds forward in time, for any log and any horizon."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppi_ml.instants import Cutoff
+from ppi_ml.splits import MOST_TEST_CUTOFFS, SHORTEST_HORIZON, Spacing, forward, reach_of
+
+START = Cutoff.parse("2017-11-01", "Europe/London")
+LENGTHS = st.integers(20, 1500)
+HORIZONS = st.integers(1, 400)
+SPACINGS = st.builds(
+    Spacing, st.integers(1, 90), train_cutoffs=st.integers(1, 15), test_cutoffs=st.integers(1, 8)
+)
+
+
+def plan_of(days, horizon, spacing=Spacing()):  # noqa: B008  (immutable)
+    return forward(START, START.plus(days), horizon, spacing)
+
+
+def dates(cutoffs):
+    return [str(c) for c in cutoffs]
+
+
+@given(LENGTHS, HORIZONS, SPACINGS)
+def test_nothing_is_trained_on_or_asked_out_of_order(days, horizon, spacing):
+    plan, end = plan_of(days, horizon, spacing), START.plus(days)
+    assert all(c < end for c in plan.final.train)
+    if plan.outer is None:
+        return
+    assert plan.outer.end == plan.outer.test[0]
+    assert all(c < plan.outer.end for c in plan.outer.train)
+    assert list(plan.outer.test) == sorted(set(plan.outer.test))
+    assert all(end.days_since(c) >= plan.horizon for c in plan.outer.test), "unripe"
+
+
+@given(LENGTHS, HORIZONS, SPACINGS)
+def test_inner_folds_end_inside_the_training_part_with_time_to_look_ahead(days, horizon, spacing):
+    plan = plan_of(days, horizon, spacing)
+    ends = [fold.end for fold in plan.inner]
+    assert ends == sorted(ends)
+    for fold in plan.inner:
+        assert fold.test == (fold.end,)
+        assert fold.train
+        assert all(c < fold.end for c in fold.train)
+        assert plan.outer.end.days_since(fold.end) >= SHORTEST_HORIZON
+
+
+@given(LENGTHS, HORIZONS, SPACINGS)
+def test_cutoffs_lie_in_the_log_at_local_midnights_and_are_not_too_many(days, horizon, spacing):
+    plan = plan_of(days, horizon, spacing)
+    assert all(START < c <= START.plus(days) and c.is_midnight for c in plan.cutoffs)
+    for fold in (plan.final, *plan.inner, *([plan.outer] if plan.outer else [])):
+        assert len(fold.train) <= spacing.train_cutoffs
+        assert all(c >= plan.first for c in fold.train)
+    if plan.outer:
+        assert 1 <= len(plan.outer.test) <= MOST_TEST_CUTOFFS
+
+
+@given(LENGTHS, HORIZONS, SPACINGS)
+def test_a_horizon_is_shortened_but_never_below_28_days(days, horizon, spacing):
+    plan = plan_of(days, horizon, spacing)
+    assert plan.asked == horizon
+    assert plan.horizon <= horizon
+    if plan.outer:
+        assert plan.horizon >= min(horizon, SHORTEST_HORIZON)
+
+
+@given(HORIZONS, SPACINGS)
+def test_with_history_enough_the_horizon_stays_and_test_cutoffs_span_it(horizon, spacing):
+    """At least so many horizons are judged as asked for: first and last lie that far apart."""
+    plan = plan_of(5000, horizon, spacing)
+    assert plan.horizon == horizon
+    span = plan.outer.test[-1].days_since(plan.outer.test[0])
+    assert span == (spacing.test_cutoffs - 1) * horizon
+
+
+@given(st.integers(1, 120), SPACINGS)
+def test_further_test_cutoffs_lie_in_between(horizon, spacing):
+    """Each origin is one draw of a common shock, so there are more than asked for, up to six."""
+    test = plan_of(5000, horizon, spacing).outer.test
+    assert all(b.days_since(a) >= 1 for a, b in pairwise(test))
+    wanted = max(spacing.test_cutoffs, (spacing.test_cutoffs - 1) * horizon // spacing.every)
+    assert min(spacing.test_cutoffs, MOST_TEST_CUTOFFS) <= len(test)
+    assert min(wanted, MOST_TEST_CUTOFFS) <= len(test)
+
+
+def test_the_default_plan_of_two_years_by_hand():
+    plan = plan_of(730, 90)
+    assert str(plan.first) == "2018-05-02"  # 182 days: half the reach of 365
+    assert dates(plan.outer.test) == ["2019-05-05", "2019-06-04", "2019-07-04", "2019-08-03"]
+    assert str(plan.outer.end) == "2019-05-05"
+    assert len(plan.outer.train) == 12
+    assert dates(plan.outer.train[-2:]) == ["2019-03-06", "2019-04-05"]
+    assert str(plan.final.end) == "2019-11-01"
+    assert len(plan.final.train) == 12
+
+
+def test_a_year_asked_for_273_days_is_judged_at_fewer():
+    plan = plan_of(365, 273)
+    assert (plan.horizon, plan.asked) == (162, 273)
+    assert plan.outer.end.days_since(plan.first) >= 28
+
+
+@pytest.mark.parametrize(("days", "judged"), [(61, False), (62, True)])
+def test_under_28_days_nothing_is_judged(days, judged):
+    """A third of the log is warm-up, and of what is left two thirds may be horizon."""
+    plan = plan_of(days, 90)
+    assert (plan.outer is not None) == judged
+    assert plan.horizon == (28 if judged else 90)
+
+
+def test_a_short_horizon_that_was_asked_for_is_judged():
+    plan = plan_of(730, 14)
+    assert plan.horizon == 14
+    assert plan.outer is not None
+
+
+@given(LENGTHS, HORIZONS)
+def test_the_curve_reaches_the_horizon_and_half_the_log_up_to_a_year(days, horizon):
+    reach = reach_of(START, START.plus(days), horizon)
+    assert reach == max(horizon, min(365, days // 2))

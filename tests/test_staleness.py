@@ -1,0 +1,82 @@
+"""Tables that ended before the cutoff: how long a silence is usual, and what is said."""
+
+from dataclasses import replace
+
+import pytest
+
+from ppi_ml import staleness
+from ppi_ml.errors import DataError
+from ppi_ml.instants import Cutoff
+
+ZONE = "Europe/London"
+
+
+def cutoff(text):
+    return Cutoff.parse(text, ZONE)
+
+
+def daily(first, last):
+    """An order a day in May 2026."""
+    return [("a", f"2026-05-{day:02d}T12:00:00") for day in range(first, last + 1)]
+
+
+def test_a_table_that_reaches_the_cutoff_is_kept(log_of):
+    log = log_of(daily(1, 20), daily(1, 20))
+    found, notes = staleness.check(log, cutoff("2026-05-21"), 2, allow_stale=False)
+    assert found.tables == log.tables
+    assert notes == []
+
+
+@pytest.mark.parametrize(("date", "stale"), [("2026-05-23", False), ("2026-05-24", True)])
+def test_silence_is_counted_from_the_end_of_the_last_day(log_of, date, stale):
+    log = log_of(daily(1, 20))
+    if not stale:
+        assert staleness.check(log, cutoff(date), 2, allow_stale=False)[1] == []
+        return
+    with pytest.raises(DataError, match=r"order_lines: .* is 3 days old, and at most 2 days"):
+        staleness.check(log, cutoff(date), 2, allow_stale=False)
+
+
+def test_what_became_known_later_does_not_make_a_table_fresh(log_of):
+    late = ("a", "2026-05-22T12:00:00", {"known_at": "2026-05-26T00:00:00"})
+    log = log_of([*((*event, {"known_at": event[1]}) for event in daily(1, 10)), late])
+    with pytest.raises(DataError, match=r"is 13 days old"):
+        staleness.check(log, cutoff("2026-05-24"), 2, allow_stale=False)
+
+
+def test_a_table_may_be_silent_for_as_long_as_it_was_before(log_of):
+    weekly = [("a", f"2026-{day}T09:00:00") for day in ("04-01", "04-08", "04-15", "04-29")]
+    log = log_of(daily(1, 10), weekly)
+    assert staleness.check(log, cutoff("2026-05-11"), 2, allow_stale=False)[1] == []
+    with pytest.raises(DataError, match=r"returns: .* is 17 days old, and at most 14"):
+        staleness.check(log_of(daily(1, 16), weekly), cutoff("2026-05-17"), 2, allow_stale=False)
+
+
+def test_a_stale_table_that_is_allowed_is_set_aside_and_named(log_of):
+    log = log_of(daily(1, 28), daily(1, 5))
+    found, notes = staleness.check(log, cutoff("2026-05-29"), 2, allow_stale=True)
+    assert list(found.tables) == ["order_lines"]
+    assert len(notes) == 1
+    assert notes[0].startswith("returns: ")
+    assert notes[0].endswith("its features are null")
+
+
+def test_stale_order_lines_are_used_all_the_same_and_the_note_says_so(log_of):
+    log = log_of(daily(1, 5))
+    found, notes = staleness.check(log, cutoff("2026-05-29"), 2, allow_stale=True)
+    assert found.tables == log.tables
+    assert "more silent than they may be" in notes[0]
+
+
+def test_no_event_within_half_a_year_is_stale(log_of):
+    log = log_of(daily(1, 5))
+    with pytest.raises(DataError, match="is 180 days old"):
+        staleness.check(log, cutoff("2027-05-29"), 2, allow_stale=False)
+
+
+def test_an_empty_table_is_not_stale(log_of):
+    log = log_of(daily(1, 20)).until("2026-05-21")
+    table = log.tables["order_lines"]
+    empty = replace(table, name="returns", frame=table.frame.clear())
+    log = replace(log, tables={**log.tables, "returns": empty})
+    assert staleness.check(log, cutoff("2026-05-21"), 2, allow_stale=False)[1] == []

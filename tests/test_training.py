@@ -1,0 +1,376 @@
+"""Training from end to end: repeatable, resumable, honest where there is too little to learn."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.materials import recipe_of
+from typer.testing import CliRunner
+
+from ppi_ml import bundle as bundles
+from ppi_ml import cli, training
+from ppi_ml.config import Config
+from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
+from ppi_ml.progress import Progress
+from ppi_ml.runs import JOURNAL
+from ppi_ml.scoring import Scorer
+from ppi_ml.tuning import Search
+
+GOLDEN = Path(__file__).parent / "golden/tiny_run.json"
+FILES = {
+    "config.yaml", "load_report.json", "quarantine", "bundle", "scorecard.json", "scorecard.md",
+    "predictions.parquet", "tuning.json", "backtest.parquet",
+}  # fmt: skip
+TINY = {
+    "target.horizon": "45d",
+    "tune.trials": 2,
+    "folds.train_cutoffs": 3,
+    "model.processes": ["mbg_nbd"],
+    "model.max_rows": 1000,
+    "model.stages": "process+glm+trees",
+    "model.trees.min_data_in_leaf": 30,
+    "baselines": ["base_rate", "recency"],
+    "engine.threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def small(make_shop, as_log):
+    """A shop of 200 customers and 400 days."""
+    return as_log(make_shop(seed=3, customers=200, days=400), days=400)
+
+
+def train(log, folder, progress=None, resume=None, **settings):
+    sets = TINY | {"output.folder": str(folder)} | settings
+    return training.train(
+        log, target="churn", settings=sets, track=False, progress=progress, resume=resume
+    )
+
+
+@pytest.fixture(scope="module")
+def run(small, tmp_path_factory):
+    return train(small, tmp_path_factory.mktemp("one") / "runs")
+
+
+class Interrupting(Progress):
+    """Presses ctrl-c while a stage is being worked on."""
+
+    def __init__(self, stage, error=KeyboardInterrupt):
+        super().__init__(quiet=True)
+        self.told, self.error = stage, error
+
+    def stage(self, name, total=None):
+        if name == self.told:
+            raise self.error
+        return super().stage(name, total)
+
+
+# ------------------------------------------------------------------ what a run leaves
+def test_the_run_folder_holds_what_was_agreed(run):
+    assert {path.name for path in run.folder.iterdir()} == FILES
+    assert run.bundle == run.folder / "bundle"
+    root = run.folder.parent
+    assert {path.name for path in root.iterdir()} == {"latest", run.folder.name}
+    assert (root / "latest").resolve() == run.folder.resolve()
+
+
+def test_the_files_of_a_run_tell_the_same_story(run, small):
+    assert Config.read(run.folder / "config.yaml", environ={}) == run.config
+    card = json.loads((run.folder / "scorecard.json").read_text())
+    assert card == run.scorecard.to_dict()
+    assert card == bundles.load(run.bundle).json("scorecard.json")
+    assert json.loads((run.folder / "load_report.json").read_text()) == small.report.to_dict()
+    scores = pl.read_parquet(run.folder / "predictions.parquet")
+    assert scores["status"].unique().to_list() == ["scored"]
+    assert scores["cutoff"].unique().to_list() == [str(small.observed_until)]
+    backtest = pl.read_parquet(run.folder / "backtest.parquet")
+    assert backtest.height == run.n_test
+    assert tuple(backtest["cutoff"].unique().sort()) == run.cutoffs
+
+
+def test_the_manifest_says_where_the_model_comes_from(run, small):
+    manifest = bundles.load(run.bundle).manifest
+    assert manifest["version"] == run.folder.name
+    assert manifest["seed"] == run.config.seed
+    assert manifest["repeatable"] is True
+    assert manifest["data"]["fingerprint"] == small.fingerprint
+    assert manifest["known_until"] == manifest["state_date"] == str(small.observed_until)
+    assert manifest["verdict"]["status"] == run.verdict.status
+    assert max(manifest["training_cutoffs"]) < manifest["known_until"]
+
+
+def test_a_tracker_is_told_the_same_numbers(run):
+    found_by_search = Search(recipe_of(), {"process+glm": 0.5}, (), "")
+    told = training._metrics(run.scorecard, found_by_search)
+    found = {name: value for name, value, _ in told}
+    headline = [r for r in run.scorecard.rows if r.model == "model" and r.metric == "log_loss"]
+    assert found["eligible.model.log_loss"] in [row.value for row in headline]
+    assert found["inner.process_glm"] == 0.5
+
+
+# ------------------------------------------------------------------ it repeats
+def test_the_same_config_data_and_seed_give_the_same_model(run, small):
+    again = train(small, run.config.output.folder)
+    one, two = bundles.load(run.bundle), bundles.load(again.bundle)
+    assert one.content_sha256 == two.content_sha256
+    assert one.version != two.version
+    assert run.scorecard == again.scorecard
+
+
+def test_another_seed_searches_elsewhere_after_the_defaults(run, small, tmp_path):
+    other = train(small, tmp_path, seed=8)
+    trials = [json.loads((r.folder / "tuning.json").read_text())["trials"] for r in (run, other)]
+    assert trials[0][0] == trials[1][0]
+    assert trials[0][1]["lambda_l2"] != trials[1][1]["lambda_l2"]
+
+
+def test_a_tiny_run_is_the_golden_one(run):
+    """PPI_ML_RECORD=1 writes it anew, for a change that is meant to change the numbers."""
+    rows = [r for r in run.scorecard.rows if r.metric == "log_loss" and r.value is not None]
+    found = {
+        "verdict": run.verdict.status,
+        "cutoffs": list(run.cutoffs),
+        "rows": [run.n_train, run.n_test],
+        "log_loss": {f"{r.segment} {r.cutoff} {r.model}": round(r.value, 5) for r in rows},
+    }
+    if os.environ.get("PPI_ML_RECORD"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    # other versions of the libraries may differ in the last digits
+    assert found["log_loss"] == pytest.approx(golden.pop("log_loss"), abs=2e-3)
+    found.pop("log_loss")
+    assert found == golden
+
+
+# ------------------------------------------------------------------ interruptions
+def test_an_interrupted_run_can_be_resumed(run, small, tmp_path):
+    folder = tmp_path / "runs"
+    with pytest.raises(KeyboardInterrupt):
+        train(small, folder, Interrupting("judging out of time"))
+    (partial,) = folder.iterdir()
+    assert partial.name.endswith(".partial")
+    assert (partial / JOURNAL).exists()
+    resumed = train(small, folder, resume=partial)
+    assert resumed.folder.name == partial.name.removeprefix(".").removesuffix(".partial")
+    assert {path.name for path in folder.iterdir()} == {"latest", resumed.folder.name}
+    assert {path.name for path in resumed.folder.iterdir()} == FILES
+    tried = [json.loads((r.folder / "tuning.json").read_text()) for r in (run, resumed)]
+    assert tried[0] == tried[1]
+    assert resumed.scorecard == run.scorecard
+
+
+@pytest.mark.parametrize("stage", ["building features", "fitting purchase processes"])
+def test_a_failure_before_the_search_leaves_nothing(small, tmp_path, stage):
+    with pytest.raises(OSError, match="full"):
+        train(small, tmp_path / "runs", Interrupting(stage, OSError("the disk is full")))
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_failure_while_writing_leaves_nothing_whole(small, tmp_path):
+    with pytest.raises(OSError, match="full"):
+        train(small, tmp_path, Interrupting("writing the run folder", OSError("full")))
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_a_partial_run_that_resume_finishes(make_shop, tmp_path):
+    config = write_shop(make_shop, tmp_path, {"tune": {"trials": 400}})
+    command = [sys.executable, "-m", "ppi_ml.cli", "train", str(config), "--quiet"]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        partial = wait_for_trials(tmp_path / "runs", 5)
+    finally:
+        started.send_signal(signal.SIGKILL)
+        started.wait()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [partial.name]
+    sets = ["--set", "tune.trials=8", "--resume", str(partial), "--json"]
+    ended = subprocess.run([*command, *sets], capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 5), ended.stderr
+    folder = Path(json.loads(ended.stdout)["bundle"]).parent
+    trials = json.loads((folder / "tuning.json").read_text())["trials"]
+    assert [trial["number"] for trial in trials] == list(range(len(trials)))
+    assert sum(trial["state"] != "fail" for trial in trials) >= 8
+    assert sum(trial["state"] == "running" for trial in trials) == 0
+    draws = [json.dumps({k: v for k, v in t.items() if k not in ("number", "state", "log_loss")},
+                        sort_keys=True) for t in trials if t["state"] != "fail"]  # fmt: skip
+    assert len(set(draws)) == len(draws)
+
+
+def wait_for_trials(root, trials):
+    """The partial folder, as soon as its journal holds so many trials."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        for journal in root.glob(f".*.partial/{JOURNAL}"):
+            if journal.read_text().count('"op_code":4') >= trials:
+                return journal.parent
+        time.sleep(0.2)
+    raise AssertionError("the search did not start in time")
+
+
+# ------------------------------------------------------------------ at the prompt
+def write_shop(make_shop, folder, more=None):
+    """A small shop as CSV files and a config that reads them."""
+    tables = make_shop(seed=3, customers=120, days=400)
+    for name, frame in tables.items():
+        frame.write_csv(folder / f"{name}.csv", datetime_format="%Y-%m-%dT%H:%M:%S%z")
+    config = {
+        "name": "tiny",
+        "data": {
+            "source": "files",
+            "tables": {name: {"path": str(folder / f"{name}.csv")} for name in tables},
+            "timezone": "Europe/London",
+            "currency": "GBP",
+        },
+        "target": {"name": "churn", "horizon": "45d"},
+        "folds": {"train_cutoffs": 3},
+        "model": {"processes": ["mbg_nbd"], "max_rows": 3000, "stages": "process+glm+trees"},
+        "baselines": ["base_rate"],
+        "engine": {"threads": 1},
+        "tracking": {"kind": "none"},
+        "output": {"folder": str(folder / "runs")},
+        **(more or {"tune": {"trials": 1}}),
+    }
+    path = folder / "config.yaml"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    return path
+
+
+def test_train_prints_the_answer_that_was_agreed(make_shop, tmp_path):
+    config = write_shop(make_shop, tmp_path)
+    ended = CliRunner().invoke(cli.app(), ["train", str(config), "--json"])
+    assert ended.exit_code in (0, 5), ended.output
+    answer = json.loads(ended.stdout)
+    assert set(answer) == {
+        "target", "bundle", "run_id", "cutoffs", "n_train", "n_test", "verdict", "scorecard",
+    }  # fmt: skip
+    assert set(answer["verdict"]) == {
+        "status", "metric", "baseline", "difference", "low", "high", "text",
+    }  # fmt: skip
+    assert set(answer["scorecard"][0]) == {
+        "fold", "cutoff", "segment", "model", "metric", "value", "low", "high", "n", "difference",
+        "difference_low", "difference_high",
+    }  # fmt: skip
+    assert (ended.exit_code == 5) == (answer["verdict"]["status"] == "worse")
+    assert answer["n_train"] > 0
+    assert Scorer.load(answer["bundle"]).model.horizon == 45
+
+
+def test_a_dry_run_trains_nothing(make_shop, tmp_path):
+    config = write_shop(make_shop, tmp_path)
+    ended = CliRunner().invoke(cli.app(), ["train", str(config), "--dry-run"])
+    assert ended.exit_code == 0, ended.output
+    assert "test cutoffs" in ended.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+# ------------------------------------------------------------------ too little, too plain
+def orders(customers, days, every=7.0, per_customer=6):
+    """Lines (customer, time) of customers who come one after the other and buy regularly."""
+    start = datetime(2025, 1, 1, 9)
+    lines = []
+    for number in range(customers):
+        first = (number * 37 % 100) / 100 * days * 0.6
+        for order in range(per_customer):
+            day = first + order * (every + number % 5)
+            if day < days:
+                lines.append((f"c{number}", str(start + timedelta(days=day))[:19]))
+    return lines
+
+
+def test_a_short_history_ships_unjudged(log_of, tmp_path):
+    log = log_of(orders(120, 60), until="2025-03-02")
+    run = train(log, tmp_path, **{"target.horizon": "30d"})
+    assert run.verdict.status == "unjudged"
+    assert "too short" in run.verdict.text
+    assert (run.cutoffs, run.n_test) == ((), 0)
+    assert {path.name for path in run.folder.iterdir()} == FILES - {"backtest.parquet"}
+    assert len(Scorer.load(run.bundle).score(log, "2025-03-02"))
+
+
+def test_a_horizon_that_was_shortened_is_said(small, tmp_path):
+    run = train(small, tmp_path, **{"target.horizon": "300d", "baselines": ["mbg_nbd"]})
+    judged = training.plan_of(small, run.config).horizon
+    assert 28 <= judged < 300
+    assert f"judged at {judged} of 300 days" in run.verdict.text
+    assert Scorer.load(run.bundle).model.horizon == 300
+
+
+def test_where_no_baseline_can_be_trained_nothing_is_claimed(small, tmp_path):
+    run = train(small, tmp_path, **{"target.horizon": "300d"})
+    assert run.verdict.status == "unjudged"
+    notes = " ".join(run.scorecard.notes)
+    assert "base_rate was not trainable: no training cutoff has seen its whole" in notes
+
+
+def test_customers_who_all_bought_once_cannot_be_learned_from(log_of, tmp_path):
+    log = log_of(orders(200, 400, per_customer=1), until="2026-02-05")
+    with pytest.raises(NotTrainableError) as error:
+        train(log, tmp_path / "runs")
+    assert "nobody has bought a second time" in str(error.value)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_one_customer_is_too_few(log_of, tmp_path):
+    log = log_of([("only", f"2025-{m:02d}-03T10:00:00") for m in range(1, 13)], until="2026-01-01")
+    with pytest.raises(NotTrainableError, match="at least 20 are needed"):
+        train(log, tmp_path)
+
+
+def test_a_few_days_are_too_few(log_of, tmp_path):
+    log = log_of(orders(50, 3, every=1.0), until="2025-01-04")
+    with pytest.raises(NotTrainableError):
+        train(log, tmp_path)
+
+
+def test_less_than_four_weeks_ship_unjudged(log_of, tmp_path):
+    log = log_of(orders(150, 25, every=2.0), until="2025-01-26")
+    run = train(log, tmp_path)
+    assert run.verdict.status == "unjudged"
+    assert run.config.target.horizon == 45
+    assert Scorer.load(run.bundle).score(log, "2025-01-26")["horizon_days"].unique() == [45]
+
+
+def test_constant_prices_and_one_product_are_no_obstacle(log_of, tmp_path):
+    same = {"unit_price": 5.0, "quantity": 1.0, "sku": "x"}
+    draw = np.random.default_rng(5)
+    lines = []
+    for number in range(150):
+        day = draw.uniform(0, 200)
+        while day < 300 and draw.random() < 0.9:
+            moment = datetime(2025, 1, 1) + timedelta(days=float(day))
+            lines.append((f"c{number}", moment.isoformat(timespec="seconds"), same))
+            day += draw.exponential(25)
+    log = log_of(lines, until="2025-10-28")
+    run = train(log, tmp_path)
+    scores = Scorer.load(run.bundle).score(log, "2025-10-28")
+    assert scores["churn_probability"].between(0, 1).all()
+
+
+# ------------------------------------------------------------------ what may be asked for
+def test_train_needs_a_log_or_a_config():
+    with pytest.raises(UsageError, match="give a log, or a config"):
+        training.train()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target.name": "chrun"}, "chrun"),
+        ({"baselines": ["recncy"]}, "Did you mean recency"),
+        ({"features.families": ["ordrs"]}, "Did you mean orders"),
+        ({"tune.trials": 0}, "tune.trials"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_any_work(small, tmp_path, settings, message):
+    with pytest.raises((ConfigError, UsageError), match=message):
+        training.train(small, settings={"output.folder": str(tmp_path / "x"), **settings},
+                       track=False)  # fmt: skip
+    assert not (tmp_path / "x").exists()
