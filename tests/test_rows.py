@@ -98,7 +98,7 @@ def test_customers_whose_entry_is_unknown_teach_nothing_while_others_can(shop):
 
 def test_nobody_with_two_purchases_is_said_so(log_of):
     log = log_of([(f"c{i}", f"2018-01-{1 + i % 28:02d}") for i in range(50)], until="2018-06-01")
-    with pytest.raises(NotTrainableError, match="gaps at 2018-05-01"):
+    with pytest.raises(NotTrainableError, match="at 2018-05-01: nobody has bought a second time"):
         rows.fit_processes(build(log, "2018-05-01"), ["gaps"], log.observed_from)
 
 

@@ -16,6 +16,7 @@ from ppi_ml.load_report import LoadReport
 from ppi_ml.scorecard import Scorecard, Verdict
 
 JOURNAL = "tuning.journal"
+_PIN = "started_with.yaml"
 PRIVATE = ("predictions.parquet", "backtest.parquet", "quarantine")
 """Parts of a run folder that name customers; they go to no tracking server."""
 
@@ -84,9 +85,26 @@ class RunFolder:
         if kind is not None and not journal.exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
+    def pin(self, config: Config, fingerprint: str) -> None:
+        """Note what is being trained, or refuse to go on with something else.
+
+        Args:
+            config: the filled config.
+            fingerprint: that of the log.
+        """
+        about, place = f"{config.to_yaml()}\n# log {fingerprint}\n", self.path / _PIN
+        if not place.exists():
+            place.write_text(about, encoding="utf-8")
+        elif place.read_text(encoding="utf-8") != about:
+            raise UsageError(
+                f"--resume: {self.path} was started with other settings or other events; "
+                "resume it with its own, or start anew without --resume"
+            )
+
     def finish(self) -> Path:
         """Give the folder its name, and let `latest` point to it."""
-        (self.path / JOURNAL).unlink(missing_ok=True)
+        for name in (JOURNAL, _PIN):
+            (self.path / name).unlink(missing_ok=True)
         place = self._root / self.name
         self.path.rename(place)
         latest = self._root / "latest"

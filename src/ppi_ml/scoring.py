@@ -54,6 +54,8 @@ class Scorer:
         self.model = packing.unpack(bundle, threads)
         noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
         plugins = load_plugins(self.config.plugins, noted)
+        for name in noted.keys() - {plugin.name for plugin in plugins}:
+            raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
         self._families = dataset.families(self.model.families, self.model.windows, plugins)
         self._threads = threads
         stored = bundle.json("selftest.json")
@@ -217,9 +219,9 @@ class Scorer:
         self, log: EventLog, cutoff: object, allow_stale: bool
     ) -> tuple[Dataset, list[str]]:
         instant = Cutoff.parse(cutoff, log.timezone)
-        fresh, notes = staleness.check(
-            log, instant, self.config.data.max_staleness, allow_stale=allow_stale
-        )
+        most, fresh, notes = self.config.data.max_staleness, log, list[str]()
+        if len(log.customers) > 1:  # how long one customer is silent says nothing of the export
+            fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
         notes += [
             f"{name}: the model was trained with this table, which is absent; its features are null"
             for name in self.model.tables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 from ppi_ml.instants import Cutoff
 
@@ -70,13 +70,24 @@ def forward(start: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> Plan:
     first = _first_cutoff(start, end, horizon)
     settled = end.plus(-spacing.settling)
     room = settled.days_since(first)
-    judged = min(horizon, floor(room / 1.5))
+    judged = _judged(horizon, floor(room / 2), spacing.every)
     final = Fold(end, _training(first, end, spacing), (end,))
     if judged < min(horizon, SHORTEST_HORIZON):
         return Plan(horizon, horizon, first, None, (), final)
     test = _test_cutoffs(first, settled, judged, spacing)
     outer = Fold(test[0], _training(first, test[0], spacing), test)
     return Plan(judged, horizon, first, outer, _inner(first, outer, judged, spacing), final)
+
+
+def _judged(horizon: int, most: int, every: int) -> int:
+    """The horizon that leaves a training cutoff with a whole label window, if it must be shorter.
+
+    Without one, no baseline that learns from labels could be trained, and the judgement would be
+    against purchase processes alone.
+    """
+    if horizon <= most:
+        return horizon
+    return most - most % every if most > every else most
 
 
 def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int) -> Cutoff:
@@ -93,18 +104,17 @@ def _training(first: Cutoff, end: Cutoff, spacing: Spacing) -> tuple[Cutoff, ...
     return tuple(sorted(c for c in back if c >= first))
 
 
-def _needed(horizon: int) -> float:
-    """Days of training history before a test cutoff."""
-    return max(SHORTEST_HORIZON, horizon / 2)
+def _needed(horizon: int, every: int) -> int:
+    """Days of history before a test cutoff that leave a training cutoff with a label window."""
+    return max(SHORTEST_HORIZON, ceil(horizon / every) * every)
 
 
 def _test_cutoffs(first: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> tuple[Cutoff, ...]:
     last = end.plus(-horizon)
     span = (spacing.test_cutoffs - 1) * horizon
     back = {*range(0, span, min(spacing.every, horizon)), span}
-    found = [
-        c for c in (last.plus(-days) for days in back) if c.days_since(first) >= _needed(horizon)
-    ]
+    earliest = first.plus(_needed(horizon, spacing.every))
+    found = [c for c in (last.plus(-days) for days in back) if c >= earliest]
     return _thin(sorted(found or [last]), MOST_TEST_CUTOFFS)
 
 

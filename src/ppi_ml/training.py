@@ -73,6 +73,7 @@ def train(
     with RunFolder(filled, resume) as folder, _tracked(filled, folder.name) as tracking:
         with say.stage("reading events"):
             log = inputs.load_log(filled.data) if log is None else _cut(log, filled)
+        folder.pin(filled, log.fingerprint)
         shipment, n_train = _learn(log, filled, found, folder.path, say)
         with say.stage("writing the run folder"):
             shipping.write(folder, shipment)

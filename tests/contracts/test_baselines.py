@@ -66,7 +66,7 @@ def test_a_row_does_not_depend_on_the_others(problem, later, predictions, name):
 @pytest.mark.parametrize("name", NEEDS_LABELS)
 def test_where_nothing_is_ripe_it_says_so(problem, name):
     young = replace(problem, material=replace(problem.material, horizon=5000))
-    with pytest.raises(NotTrainableError, match="no training cutoff has seen its whole 5000 days"):
+    with pytest.raises(NotTrainableError, match=r"seen .*whole 5000 days"):
         BASELINES[name].fit(young)
 
 
