@@ -31,8 +31,8 @@ from ppi_ml.models.curve import EDGES
 from ppi_ml.schema import TABLES
 
 ZONE, CURRENCY = "UTC", "XXX"
-TARGETS = {"churn": "churn"}
-"""Task of a case -> the target that answers it."""
+TARGETS = {"churn": "churn", "timing": "churn"}
+"""Task of a case -> the target that answers it; one curve answers churn and timing."""
 _BASIC_PEERS = ("base_rate", "kaplan_meier")
 _JUDGED = (0, 1)  # exit codes of a judge that came to a verdict
 _HEAD = ("case", "n", "ours", "best peer", "base rate", "beats/ties/loses", "loses to", "seconds")

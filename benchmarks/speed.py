@@ -74,8 +74,8 @@ def main() -> None:
     chosen = Recipe(hazard.STAGES[-1], states.names[0], 0.3, config.model.trees.model_dump())
     started = timed("hazard, stages 1-2", lambda: recipe.smooth(material, fold, chosen), record)
     model = timed("hazard, stage 3", lambda: recipe.finish(started, chosen), record)
-    ripe = labels.ripe(fold.train, fold.end, plan.horizon)
-    sample = classifier_sample(material, recipe.Problem.of(material, fold).data.at(ripe))
+    problem = recipe.Problem.of(material, fold)
+    sample = classifier_sample(material, problem.data.at(problem.ripe))
     plain = timed(
         f"plain classifier, {ROUNDS} rounds",
         lambda: boost.train(

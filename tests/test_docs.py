@@ -95,7 +95,7 @@ def test_the_own_data_of_the_readme_can_be_read(tmp_path, monkeypatch):
     exports = tmp_path / "exports"
     exports.mkdir()
     (exports / "orders-2009.csv").write_text(lines)
-    (exports / "returns.csv").write_text("id,customer_id,requested\n1,13085,2009-12-05 10:00:00\n")
+    (exports / "returns.csv").write_text("id,Client,requested\n1,13085,2009-12-05 10:00:00\n")
     monkeypatch.chdir(tmp_path)
     log = inputs.load_log(Config.read(settings.parse(config), environ={}).data)
     assert {name: table.frame.height for name, table in log.tables.items()} == {

@@ -62,7 +62,7 @@ def test_outcomes_are_what_the_log_says(judged, plan, material):
             for row in frame
             if row["order_type"] == "one_off"
             and row["at"] >= cutoff.at
-            and row["wall"] <= cutoff.wall + plan.horizon * DAY_US
+            and row["wall"] < cutoff.wall + plan.horizon * DAY_US
             and row["known"] < material.log.observed_until.at
         }
         here = table.filter(cutoff=str(cutoff))

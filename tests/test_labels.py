@@ -106,11 +106,3 @@ def test_within_refuses_rows_that_were_not_watched_long_enough():
 def test_durations_that_cannot_be_are_refused(days, observed, message):
     with pytest.raises(ValueError, match=message):
         Durations(np.array(days), np.array(observed))
-
-
-def test_ripe_cutoffs_have_their_whole_horizon_behind_them(log_of):
-    log = log_of(FIRST)
-    cutoffs = [at(day, log) for day in ("2019-01-01", "2019-03-01", "2019-03-31", "2019-04-01")]
-    assert [str(c) for c in labels.ripe(cutoffs, at("2019-04-30", log), 30)] == [
-        "2019-01-01", "2019-03-01", "2019-03-31",
-    ]  # fmt: skip

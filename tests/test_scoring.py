@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from ppi_ml import bundle as bundles
-from ppi_ml import dataset, score_table
+from ppi_ml import dataset
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.instants import Cutoff
 from ppi_ml.scoring import Scorer
@@ -69,7 +70,6 @@ def test_ids_give_exactly_those_rows_in_their_order(scorer, log, everybody):
     assert list(table.columns) == COLUMNS
     assert table["customer_id"].tolist() == asked
     assert table["status"].tolist() == ["scored", "no_history", "not_eligible", "scored"]
-    assert set(table["status"]) <= set(score_table.STATUSES)
     assert table["reason"].isna().tolist() == [True, False, False, True]
     assert table["reason"][1] == "no purchase before the cutoff"
     assert table["reason"][2] == "no purchase in the last 180 days"
@@ -258,8 +258,9 @@ def test_a_request_that_breaks_its_contract_is_refused(scorer, events, error, me
 
 
 def test_now_is_the_cutoff_if_none_is_given(scorer):
+    before = datetime.now(UTC).timestamp()
     said = scorer.one({"order_lines": [line("2020-01-05T10:00:00")]})
-    assert str(said.cutoff) > "2026"
+    assert before - 1e-6 <= said.cutoff.at / 1e6 <= datetime.now(UTC).timestamp()
 
 
 # ------------------------------------------------------------------ bundles

@@ -1,4 +1,4 @@
-"""Post-purchase intelligence: who will churn, when they order next, when they run out.
+"""Post-purchase intelligence: who of your customers will not come back, and how sure is that?
 
     log = ppi_ml.load_demo()
     run = ppi_ml.train(log, target="churn", settings={"tune.trials": 5})

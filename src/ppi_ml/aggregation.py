@@ -12,7 +12,7 @@ import polars as pl
 
 from ppi_ml.declare import Expression, Family, Feature
 from ppi_ml.instants import DAY_US
-from ppi_ml.snapshot import Past
+from ppi_ml.snapshot import Past, table_of
 
 _COUNTS = ("count", "rate", "distinct")
 _OBSERVED_SHARE = 4
@@ -50,7 +50,7 @@ def _views(family: Family) -> list[str]:
 
 
 def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.DataFrame:
-    table = "order_lines" if view in ("purchases", "lines") else view
+    table = table_of(view)
     declared = [f for f in family.features if f.view == view]
     features = [f for f in declared if past.has(table) and past.has(f.since or table)]
     names = [name for f in declared for name, _ in f.columns(family.name) if f not in features]

@@ -7,6 +7,7 @@ or config, 3 data contract, 4 integrity, 5 trained but worse than a baseline, 13
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import traceback
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def app() -> typer.Typer:
     commands = shelf("ppi_ml.commands", "COMMAND")
     for name in commands:
         command = cast(Command, commands[name])
-        made.command(command.name, help=command.help)(_guarded(command.run))
+        about = inspect.getdoc(command.run)
+        made.command(command.name, help=about, short_help=command.help)(_guarded(command.run))
     return made
 
 
@@ -53,7 +55,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Who will churn, when they order next, when they run out."""
+    """Who of your customers will not come back, and how sure can you be of that?"""
 
 
 def _guarded(run: Callable[..., None]) -> Callable[..., None]:

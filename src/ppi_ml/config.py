@@ -150,7 +150,7 @@ class FeatureSettings(Section):
     """What the model may look at."""
 
     families: Literal["all"] | Names = "all"
-    """Names on the features shelf; all: every family whose tables are there."""
+    """Names on the features shelf; all: the whole shelf (columns of absent tables are null)."""
     windows: Annotated[tuple[Length, ...], Field(min_length=1)] = (30, 90, 180, 365)
     """Windows before the cutoff over which events are counted and summed."""
 

@@ -18,7 +18,7 @@ from ppi_ml.engine.local import map_buckets
 from ppi_ml.errors import UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
-from ppi_ml.snapshot import Past
+from ppi_ml.snapshot import Past, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,11 @@ class Dataset:
     def eligible(self, active_within: int) -> NDArray[np.bool_]:
         """Rows with a purchase in the last `active_within` days (n,)."""
         return self.silent_days <= active_within
+
+    @cached_property
+    def day(self) -> NDArray[np.float64]:
+        """The local day of each row's cutoff, counted from 1970-01-01 (n,)."""
+        return np.array([c.wall / DAY_US for c in self.cutoffs])[self.cutoff_index]
 
     def at(self, cutoffs: Sequence[Cutoff]) -> Dataset:
         """The rows of some of the cutoffs, earliest first."""
@@ -281,13 +286,12 @@ def catalogue(chosen: Sequence[Family]) -> list[dict[str, str]]:
 
 
 def _describe(family: Family, name: str, declared: Feature | Expression) -> dict[str, str]:
-    table = "order_lines" if declared.view in ("purchases", "lines") else declared.view
     return {
         "name": name,
         "family": family.name,
         "unit": declared.unit,
         "null": declared.null,
-        "table": table,
+        "table": table_of(declared.view),
         "used_by": "trees and smooth models" if declared.trees else "smooth models",
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,10 +12,11 @@ from ppi_ml.declare import Source
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.instants import parse_days
 from ppi_ml.schema import TABLES
-from ppi_ml.shelf import shelf
+from ppi_ml.shelf import Plugin, shelf
 
 if TYPE_CHECKING:
     from ppi_ml.events import EventLog
+    from ppi_ml.intake import RawTable
     from ppi_ml.sources.dataframes import AnyTable
 
 _SUFFIXES = (".csv", ".parquet")
@@ -51,18 +52,19 @@ def load(
     if isinstance(tables, Mapping) and "order_lines" not in tables:
         raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
     raw = raw_tables(tables, columns)
-    _refuse_flat(raw["order_lines"].frame.columns, "order_lines")
+    _refuse_flat(raw["order_lines"])
     lags = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
     return load_tables(
         raw, timezone=timezone or "UTC", currency=currency, known_lag=lags, until=until
     )
 
 
-def load_log(settings: DataSettings) -> EventLog:
+def load_log(settings: DataSettings, plugins: Sequence[Plugin] = ()) -> EventLog:
     """The log that a config's data section describes.
 
     Args:
         settings: source, path or tables, zone, currency, lags and limits.
+        plugins: a user's own files, among which the source may be.
 
     Raises:
         DataError: the events break their contract.
@@ -70,9 +72,11 @@ def load_log(settings: DataSettings) -> EventLog:
     """
     from ppi_ml.events import load_tables
 
-    source = cast(Source, shelf("ppi_ml.sources", "SOURCE")[settings.source])
+    source = cast(Source, shelf("ppi_ml.sources", "SOURCE", plugins)[settings.source])
+    raw = source.read(settings)
+    _refuse_flat(raw["order_lines"])
     return load_tables(
-        source.read(settings),
+        raw,
         timezone=settings.timezone,
         currency=settings.currency,
         known_lag=settings.known_lag,
@@ -104,7 +108,6 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
 
     Raises:
         UsageError: there is nothing at that path, or nothing that is understood.
-        DataError: the file is not made of order lines.
     """
     path = Path(path)
     if path.suffix in (".yaml", ".yml"):
@@ -112,7 +115,6 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
     if path.is_dir():
         return _files(_tables_in(path), like)
     if path.is_file() and path.suffix in _SUFFIXES:
-        _refuse_flat(_columns(path), str(path))
         return _files({"order_lines": path}, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
     raise UsageError(f"{path}: {problem}, or a folder with one file per table")
@@ -148,26 +150,14 @@ def _tables_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _columns(path: Path) -> list[str]:
-    import polars as pl
-
-    try:
-        scan = (
-            pl.scan_parquet(path)
-            if path.suffix == ".parquet"
-            else pl.scan_csv(path, infer_schema_length=0)
-        )
-        return scan.collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def _refuse_flat(columns: list[str], where: str) -> None:
+def _refuse_flat(table: RawTable) -> None:
     """The flat table holds several events per row; read as order lines, most would be lost."""
+    columns = table.frame.columns
     flat = sorted(_FLAT.intersection(columns))
     if flat and "occurred_at" not in columns:
         raise DataError(
-            f"{where}: looks like a flat table (columns {', '.join(flat)}), which cannot be read "
-            "yet. To load its order lines: occurred_at from order_timestamp, in data.tables."
-            "order_lines.columns, and a line_id that numbers the lines of an order"
+            f"{table.origin or 'order_lines'}: looks like a flat table (columns "
+            f"{', '.join(flat)}), which cannot be read yet. To load its order lines: occurred_at "
+            "from order_timestamp, in data.tables.order_lines.columns, and a line_id that numbers "
+            "the lines of an order"
         )

@@ -51,7 +51,10 @@ def judge(
 def _test_rows(material: Material, fold: Fold, families: Sequence[Family]) -> Dataset:
     """Rows of the test cutoffs with the states of the training end, as scoring would have them."""
     states = material.data.states[str(fold.end)]
-    return dataset.build(material.log, fold.test, families, states=states, threads=material.threads)
+    return dataset.build(
+        material.log, fold.test, families, states=states, threads=material.threads,
+        memory=material.memory,
+    )  # fmt: skip
 
 
 def _model(

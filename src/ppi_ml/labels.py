@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -98,8 +97,3 @@ def within(durations: Durations, horizon: float) -> NDArray[np.bool_]:
     if unripe.any():
         raise ValueError(f"{int(unripe.sum())} rows were not observed for {horizon:g} days")
     return durations.observed & (durations.days <= horizon)
-
-
-def ripe(cutoffs: Sequence[Cutoff], as_of: Cutoff, horizon: float) -> list[Cutoff]:
-    """The cutoffs whose whole horizon (days) had passed at `as_of`."""
-    return [c for c in cutoffs if as_of.days_since(c) >= horizon]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ppi_ml import labels, rows
 from ppi_ml.dataset import Dataset
+from ppi_ml.engine.buckets import GIGABYTE
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
-from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.instants import Cutoff
 from ppi_ml.models import covariates, hazard
 from ppi_ml.models.curve import Curves, interval_edges
 from ppi_ml.models.histories import Histories
@@ -66,6 +67,7 @@ class Material:
     seed: int
     threads: int
     season: bool = True
+    memory: int = 4 * GIGABYTE
 
     @property
     def whole_days(self) -> bool:
@@ -99,9 +101,8 @@ def smooth(
     """The first two stages on a fold, from at most so many person-intervals."""
     data, durations = material.part(fold)
     settings = _settings(material, fold, recipe, data, durations)
-    day = np.array([c.wall / DAY_US for c in data.cutoffs])[data.cutoff_index]
     chosen = covariates.sample_rows(
-        rows.keys(data), day, durations.days, settings.edges, most or material.max_rows,
+        rows.keys(data), data.day, durations.days, settings.edges, most or material.max_rows,
         material.seed,
     )  # fmt: skip
     if len(chosen) < len(data):

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
-from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.instants import Cutoff
 from ppi_ml.models.covariates import Rows, process_hazards
+from ppi_ml.models.gaps import next_gap
 from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
 
@@ -144,11 +145,10 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
     for cutoff in data.cutoffs:
         part, state = data.rows_at(cutoff), states.by_cutoff[str(cutoff)]
         here = everything.take(part)
-        place[part] = _gap_place(here, state[_PLACE])
+        place[part] = next_gap(state[_PLACE], here)
         for i, name in enumerate(states.names):
             survival = PROCESSES[name].survival(state[name], here, borders)
             log_hazards[part, :, i] = process_hazards(survival, borders)
-    days = np.array([cutoff.wall / DAY_US for cutoff in data.cutoffs])
     return Rows(
         histories=everything,
         log_hazards=log_hazards,
@@ -160,15 +160,6 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
         mean_gap=data.column("cadence__gap__mean"),
         median_gap=data.column("cadence__gap__median"),
         trees=data.trees(),
-        day=days[data.cutoff_index],
+        day=data.day,
         key=keys(data),
     )
-
-
-def _gap_place(here: Histories, state: Mapping[str, float]) -> FloatArray:
-    """Mean and spread (n, 2) of the next ln gap: own gaps shrunk to the population's."""
-    between, within = state["between"] ** 2, state["within"] ** 2
-    weight = here.repeats * between + within
-    mean = (here.gap_log_sum * between + state["mean"] * within) / weight
-    spread = np.sqrt(within + between * within / weight)
-    return np.column_stack([mean, spread])

@@ -13,7 +13,6 @@ from ppi_ml.errors import UsageError
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import READINGS
 
-STATUSES = ("scored", "not_eligible", "no_history", "no_consent")
 _ALWAYS = ("cutoff", "target", "model_version", "model_sha256")
 
 

@@ -6,6 +6,7 @@ here knows labels, the future or the targets shelf.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ppi_ml import bundle as bundles
 from ppi_ml import dataset, packing, rows, score_table, selftest, settings, staleness
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
+from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
@@ -103,6 +105,9 @@ class Scorer:
             allow_stale: score although a table ended too long before the cutoff; features of
                 such a table other than the order lines are null.
 
+        Returns:
+            The table; its `.attrs["notes"]` say which events and tables were not used.
+
         Raises:
             DataError: a table is too old for the cutoff.
             UsageError: a day beyond the reach of the curve, or a cutoff that is none.
@@ -136,10 +141,12 @@ class Scorer:
             days: checked against the reach of the curve, so that a mistake shows at once.
             allow_stale: as in `score`.
         """
-        data, _ = self._dataset(log, cutoff, allow_stale)
+        data, notes = self._dataset(log, cutoff, allow_stale)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
         curves = self._curves(data)
         if days is not None:
-            curves.survival(np.asarray(list(days), dtype=np.float64)[-1:])
+            curves.survival(np.asarray(list(days), dtype=np.float64))
         return curves
 
     def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
@@ -239,8 +246,9 @@ class Scorer:
 
     def _features(self, log: EventLog, cutoff: Cutoff) -> Dataset:
         data = dataset.build(
-            log, [cutoff], self._families, states=self.model.family_states, threads=self._threads
-        )
+            log, [cutoff], self._families, states=self.model.family_states, threads=self._threads,
+            memory=bytes_of(self.config.engine.memory),
+        )  # fmt: skip
         if data.names != self.model.columns:
             raise IntegrityError(
                 "the features of this bundle are not those of the installed ppi_ml; "

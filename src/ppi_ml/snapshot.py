@@ -26,6 +26,11 @@ def is_purchase() -> pl.Expr:
     return pl.col("order_type").is_in(list(PURCHASE_TYPES))
 
 
+def table_of(view: str) -> str:
+    """The table behind a view: purchases and lines are made of order lines."""
+    return "order_lines" if view in ("purchases", "lines") else view
+
+
 @dataclass(frozen=True)
 class Past:
     """Everything known before the cutoff about the customers of one log (or one bucket of it)."""
@@ -91,7 +96,7 @@ class Past:
 
     def view_age_us(self, name: str) -> int:
         """How long the record behind a view reaches back from the cutoff."""
-        return self.table_age_us("order_lines" if name in ("purchases", "lines") else name)
+        return self.table_age_us(table_of(name))
 
     @cached_property
     def customers(self) -> pl.DataFrame:

@@ -14,9 +14,10 @@ from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family, Target
 from ppi_ml.engine.buckets import bytes_of
-from ppi_ml.errors import NotTrainableError, UsageError
+from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.models.hazard import Hazard
+from ppi_ml.models.readings import READINGS
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.rows import ProcessStates
@@ -70,9 +71,9 @@ def train(
     filled = _config(config, log, target, settings, track)
     say = progress or Progress(quiet=True)
     found = _shelves(filled)
-    with RunFolder(filled, resume) as folder, _tracked(filled, folder.name) as tracking:
+    with RunFolder(filled, resume) as folder, _tracked(filled, folder.name, say) as tracking:
         with say.stage("reading events"):
-            log = inputs.load_log(filled.data) if log is None else _cut(log, filled)
+            log = inputs.load_log(filled.data, found.plugins) if log is None else _cut(log, filled)
         folder.pin(filled, log.fingerprint)
         shipment, n_train = _learn(log, filled, found, folder.path, say)
         with say.stage("writing the run folder"):
@@ -130,7 +131,7 @@ def plan_of(log: EventLog, config: Config) -> Plan:
     return folds
 
 
-def plan(config: Config, log: EventLog | None = None) -> str:
+def describe(config: Config, log: EventLog | None = None) -> str:
     """What `ppi-ml train --dry-run` prints: events, cutoffs and baselines, without training.
 
     Args:
@@ -138,7 +139,7 @@ def plan(config: Config, log: EventLog | None = None) -> str:
         log: its events; if None they are read as the config says.
     """
     found = _shelves(config)
-    log = inputs.load_log(config.data) if log is None else log
+    log = inputs.load_log(config.data, found.plugins) if log is None else log
     folds = plan_of(log, config)
     judged = "too little history to judge: the model would ship unjudged"
     if folds.outer:
@@ -168,6 +169,8 @@ def _config(
 ) -> Config:
     """The filled config; a log that is given needs no data section."""
     sets = dict(settings or {})
+    if log is not None:
+        sets |= {"data.timezone": log.timezone, "data.currency": log.currency}
     if target is not None:
         sets["target.name"] = target
     if not track:
@@ -178,7 +181,6 @@ def _config(
         raise UsageError("train: give a log, or a config that says where the events are")
     if config is None and log is not None:
         sets = {"data.source": "dataframes", "target.name": "churn", **sets}
-        sets |= {"data.timezone": log.timezone, "data.currency": log.currency}
     return Config.read(config, sets)
 
 
@@ -189,6 +191,11 @@ def _cut(log: EventLog, config: Config) -> EventLog:
 def _shelves(config: Config) -> _Shelves:
     plugins = load_plugins(config.plugins)
     target = cast(Target, shelf("ppi_ml.targets", "TARGET", plugins)[config.target.name])
+    if (target.entity, target.kind) != ("customer", "duration") or target.reading not in READINGS:
+        raise ConfigError(
+            f"target.name: {target.name}: what can be trained so far are readings of the customer "
+            f"curve: entity customer, kind duration, reading {' or '.join(READINGS)}"
+        )
     names = target.baselines if config.baselines == "auto" else config.baselines
     baselines = shelf("ppi_ml.baselines", "BASELINE", plugins)
     return _Shelves(
@@ -205,10 +212,11 @@ def _settling(log: EventLog, config: Config) -> float:
 
 
 @contextmanager
-def _tracked(config: Config, name: str) -> Iterator[Tracker]:
+def _tracked(config: Config, name: str, say: Progress) -> Iterator[Tracker]:
     """A tracker with an open run, closed as finished, failed or killed."""
     tracking = tracker_for(config.tracking, config.name)
-    tracking.start(name, {"target": config.target.name})
+    with say.stage("opening the record of runs"):
+        tracking.start(name, {"target": config.target.name})
     try:
         yield tracking
     except BaseException as error:
@@ -231,6 +239,7 @@ def _material(
         seed=config.seed,
         threads=config.engine.threads,
         season=config.model.season == "auto",
+        memory=bytes_of(config.engine.memory),
     )
 
 

@@ -143,7 +143,7 @@ def test_everybody_is_predicted(judge, tmp_path, quick, daily):
 
 
 def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(judge, tmp_path, capsys):
-    write_case(tmp_path, "later", task="timing")
+    write_case(tmp_path, "later", task="depletion")
     broken = tmp_path / "public/broken"
     broken.mkdir()
     (broken / "case.json").write_text('{"name": "broken"}')
@@ -151,7 +151,7 @@ def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(judge, t
     (tmp_path / "judge.py").write_text("raise SystemExit('must not run')")
     assert judge.main(["--cases", str(cases), "--out", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr().out
-    assert "- later: not yet: no target answers timing" in shown
+    assert "- later: not yet: no target answers depletion" in shown
     assert "- broken: not a case: KeyError" in shown
     assert (tmp_path / "out/results.md").read_text() == shown
 
@@ -172,7 +172,7 @@ def test_wrong_arguments_end_with_2(judge, tmp_path, capsys, monkeypatch, names,
 
 
 def test_the_environment_stands_in_for_the_arguments(judge, tmp_path, monkeypatch, capsys):
-    write_case(tmp_path, "later", task="timing")
+    write_case(tmp_path, "later", task="depletion")
     (tmp_path / "elsewhere.py").write_text("")
     monkeypatch.setenv("JUDGE_CASES", str(tmp_path / "public"))
     monkeypatch.setenv("JUDGE", str(tmp_path / "elsewhere.py"))

@@ -50,6 +50,12 @@ def columns(rows: Sequence[Mapping[str, object]]) -> str:
     return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
+def near(path: Path) -> Path:
+    """The path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+
+
 def where(run: Run) -> str:
     """Where the parts of a run lie."""
     folder = Path(run.folder)

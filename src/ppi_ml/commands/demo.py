@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
 
-from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say, where
+from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, near, say, where
 from ppi_ml.config import Config
 from ppi_ml.declare import Command
 from ppi_ml.inputs import demo_config
@@ -15,9 +17,9 @@ from ppi_ml.progress import Progress
 
 NEXT = """
 Next:
-  ppi-ml score --model {bundle} --data {config} --cutoff 2011-12-09 --out scores.csv
-  ppi-ml validate {config}
-  mlflow ui --backend-store-uri {store}"""
+  {bin}ppi-ml score --model {bundle} --data {config} --cutoff 2011-12-09 --out scores.csv
+  {bin}ppi-ml validate {config}
+  {bin}mlflow ui --backend-store-uri {store}"""
 
 
 def run(
@@ -35,8 +37,16 @@ def run(
 
     done = training.train(config=settings, progress=Progress(quiet))
     store = tracking.MlflowTracker("", settings.tracking.uri).uri
-    steps = NEXT.format(bundle=Path(done.folder) / "bundle", config=demo_config(), store=store)
+    steps = NEXT.format(
+        bin=_folder_of_commands(), bundle=near(done.bundle), config=near(demo_config()), store=store
+    )
     say(done.to_json() if json else f"{done.scorecard.to_text()}\n\n{where(done)}\n{steps}")
+
+
+def _folder_of_commands() -> str:
+    """Where the commands lie as this one was called, such as `.venv/bin/`; empty on the PATH."""
+    called = Path(sys.argv[0])
+    return "" if which(called.name) else f"{near(called.parent)}/"
 
 
 COMMAND = Command("demo", "See it work: scorecard, predictions and bundle in minutes.", run)

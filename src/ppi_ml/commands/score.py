@@ -24,7 +24,9 @@ def run(
     curve: Annotated[str, typer.Option(help="Days such as 7,14,30: P(no event by then).")] = "",
     ids: Annotated[Path | None, typer.Option(help="Only these customers, one id a line.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Not only the eligible.")] = False,
-    allow_stale: Annotated[bool, typer.Option(help="Score although a table is old.")] = False,
+    allow_stale: Annotated[
+        bool, typer.Option("--allow-stale", help="Score although a table is old.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     threads: Threads = None,

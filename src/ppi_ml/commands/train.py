@@ -20,7 +20,9 @@ def run(
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="A setting, such as tune.trials=50.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Pretend that the log ends there.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Pretend that the log ends at this date.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
@@ -37,7 +39,8 @@ def run(
     from ppi_ml import training
 
     if dry_run:
-        say(str(training.plan(settings)))
+        text = training.describe(settings)
+        say({"plan": text.splitlines()} if json else text)
         return
     done = training.train(config=settings, resume=resume, progress=Progress(quiet))
     say(done.to_json() if json else f"{done.scorecard.to_text()}\n\n{where(done)}")

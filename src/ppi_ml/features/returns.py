@@ -54,7 +54,7 @@ FAMILY = Family(
         Feature("units", "sum", "returns", "units", "nothing returned in the window",
                 of="quantity_e3", scale=QUANTITY, windows=(365,)),
         Feature("last", "days_since", "returns", "days", "nothing returned yet"),
-        Feature("any", "count", "returns", "returned lines", _UNSEEN, trees=False),
+        Feature("any", "count", "returns", "returned lines", "no return table yet", trees=False),
         Feature("units", "sum", "returns", "units", "nothing returned yet",
                 of="quantity_e3", scale=QUANTITY, trees=False),
         Feature("bought", "sum", "purchases", "units", "nothing bought since returns are recorded",

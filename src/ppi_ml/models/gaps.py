@@ -99,6 +99,19 @@ class Gaps:
 GAPS = Gaps()
 
 
+def next_gap(state: Mapping[str, float], histories: Histories) -> FloatArray:
+    """Mean and spread of the next ln(gap in days), (n, 2): own gaps shrunk to the population's.
+
+    Every customer is given the typical regularity here, so that the place of a wait among the
+    customer's gaps is a smooth function of the history.
+    """
+    between, within = state["between"] ** 2, state["within"] ** 2
+    weight = histories.repeats * between + within
+    mean = (histories.gap_log_sum * between + state["mean"] * within) / weight
+    spread = np.sqrt(within + between * within / weight)
+    return np.column_stack([mean, spread])
+
+
 def gaps_likelihood(
     parameters: FloatArray, columns: FloatArray, weight: FloatArray
 ) -> tuple[float, FloatArray]:
