@@ -6,7 +6,7 @@ import pytest
 
 from ppi_ml.config import DataSettings
 from ppi_ml.errors import DataError, UsageError
-from ppi_ml.inputs import data_settings, demo_config, load
+from ppi_ml.inputs import data_settings, demo_config, load, load_log
 
 LINES = {
     "order_id": ["1", "1", "2"],
@@ -62,8 +62,8 @@ def test_the_flat_table_is_told_apart_with_a_way_out(tmp_path):
     pl.DataFrame(FLAT).write_parquet(tmp_path / "flat.parquet")
     for call in (
         lambda: load(pd.DataFrame(FLAT)),
-        lambda: data_settings(tmp_path / "flat.csv"),
-        lambda: data_settings(tmp_path / "flat.parquet"),
+        lambda: load_log(data_settings(tmp_path / "flat.csv")),
+        lambda: load_log(data_settings(tmp_path / "flat.parquet")),
     ):
         with pytest.raises(DataError, match="occurred_at from order_timestamp"):
             call()
@@ -128,7 +128,7 @@ def test_what_is_not_understood_is_told_with_what_is(tmp_path, name, message):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "x.parquet").write_text("not parquet")
     with pytest.raises(DataError, match=r"x\.parquet: cannot be read"):
-        data_settings(tmp_path / "x.parquet")
+        load_log(data_settings(tmp_path / "x.parquet"))
 
 
 def test_the_demo_has_a_config():

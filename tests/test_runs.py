@@ -60,6 +60,7 @@ def test_a_failure_before_the_search_leaves_nothing(config, tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_a_failure_after_the_search_began_can_be_resumed(config, tmp_path, error):
     with pytest.raises(error), RunFolder(config, None) as folder:
+        folder.pin(config, "log 1")
         (folder.path / JOURNAL).write_text("search")
         raise error
     (left,) = (tmp_path / "runs").iterdir()
@@ -70,9 +71,21 @@ def test_a_failure_after_the_search_began_can_be_resumed(config, tmp_path, error
         assert again.finish().name == folder.name
 
 
-@pytest.mark.parametrize("given", ["nowhere", "whole"])
+def test_a_run_of_something_else_is_not_resumed_and_not_lost(config, tmp_path):
+    with pytest.raises(OSError), RunFolder(config, None) as folder:
+        folder.pin(config, "log 1")
+        (folder.path / JOURNAL).write_text("search")
+        raise OSError
+    other = pytest.raises(UsageError, match="other settings or other events")
+    with other, RunFolder(config, folder.path) as again:
+        again.pin(config, "log 2")
+    assert (folder.path / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("given", ["nowhere", "whole", "precious.partial"])
 def test_only_an_interrupted_run_can_be_resumed(config, tmp_path, given):
     (tmp_path / "whole").mkdir()
+    (tmp_path / "precious.partial").mkdir()
     with pytest.raises(UsageError, match=r"--resume: expected .*\.partial"):
         RunFolder(config, tmp_path / given)
 

@@ -121,7 +121,7 @@ def test_a_search_that_is_over_asks_nothing_more(asked, tmp_path):
 
 def test_a_trial_that_was_killed_is_reaped_and_not_counted(asked, tmp_path):
     journal = tmp_path / "journal"
-    stale = tuning._open(7, journal)
+    stale = tuning._open(journal)
     stale.enqueue_trial(TREES)
     stale.ask()  # and nothing is ever told of it: the process was killed
     found = asked(trials=2, journal=journal)
@@ -131,7 +131,7 @@ def test_a_trial_that_was_killed_is_reaped_and_not_counted(asked, tmp_path):
     assert len(found.trials) == 3
 
 
-def test_a_hopeless_trial_is_pruned_after_its_first_fold(asked, monkeypatch):
+def test_a_hopeless_trial_is_pruned_after_its_first_fold(asked, trained, monkeypatch):
     """The third and later settings lose by far on the first fold already."""
     real, calls = tuning._loss, []
 
@@ -140,7 +140,8 @@ def test_a_hopeless_trial_is_pruned_after_its_first_fold(asked, monkeypatch):
         return real(question, model) + (10.0 * (len(calls) > 4))
 
     monkeypatch.setattr(tuning, "_loss", loss)
-    found = asked(trials=10, stages=STAGES[2])
+    (fold,) = plan_of(trained[1]).inner  # asked twice: there must be something to spare
+    found = asked(trials=10, stages=STAGES[2], inner=(fold, fold))
     states = [trial["state"] for trial in found.trials]
     assert states[0] == "complete"
     assert "pruned" in states

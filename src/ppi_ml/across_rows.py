@@ -34,21 +34,19 @@ def set_repeats_aside(frame: pl.DataFrame, table: Table, ledger: Ledger) -> None
 
 
 def share_one_order(frame: pl.DataFrame, table: Table, ledger: Ledger) -> pl.DataFrame:
-    """One customer and one time per order; the time is that of the line known first.
+    """One customer and one time per order: those of the line known first.
 
-    Without late lines that is the earliest time. With them it keeps a line that becomes known
-    later from moving an order that is already past.
+    Lines of another customer are quarantined, all lines where the first ones disagree. The time is
+    usually the earliest. What becomes known later can neither move nor remove an order that is
+    already past.
     """
     group = table.once_per
     if group is None:
         return frame
+    _keep_one_customer(frame, group, ledger)
     sound = frame.filter(ledger.sound)
-    customers, times = pl.col("customer_id").n_unique(), pl.col("at").n_unique()
-    orders = sound.group_by(group).agg(customers.alias("customers"), times.alias("times"))
-    torn = orders.filter(pl.col("customers") > 1)[group]
-    rows = frame[group].is_in(torn.implode()).fill_null(False) & ledger.sound
-    ledger.quarantine(f"{group} with more than one customer", (group,), rows)
-    spread = orders.filter(pl.col("customers") == 1, pl.col("times") > 1)
+    times = sound.group_by(group).agg(pl.col("at").n_unique().alias("times"))
+    spread = times.filter(pl.col("times") > 1)
     if not spread.height:
         return frame
     first = sound.join(spread, on=group, how="semi").sort("known", "at")
@@ -57,3 +55,21 @@ def share_one_order(frame: pl.DataFrame, table: Table, ledger: Ledger) -> pl.Dat
     shared = joined["shared"].fill_null(joined["at"])
     ledger.repair("order time unified", (shared != joined["at"]).fill_null(False) & ledger.sound)
     return joined.with_columns(at=shared, known=pl.max_horizontal("known", shared)).drop("shared")
+
+
+def _keep_one_customer(frame: pl.DataFrame, group: str, ledger: Ledger) -> None:
+    """Quarantine the lines of an order that are not of the customer of its first known lines."""
+    who, known = pl.col("customer_id"), pl.col("known")
+    sound = frame.filter(ledger.sound)
+    torn = (
+        sound.group_by(group).agg(who.n_unique().alias("customers")).filter(pl.col("customers") > 1)
+    )
+    if not torn.height:
+        return
+    rows = sound.join(torn, on=group, how="semi").with_columns(
+        owner=who.filter(known == known.min()).first().over(group),
+        owners=who.filter(known == known.min()).n_unique().over(group),
+    )
+    foreign = rows.filter((pl.col("owners") > 1) | (who != pl.col("owner")))["row"]
+    rule = f"{group} with more than one customer"
+    ledger.quarantine(rule, (group,), frame["row"].is_in(foreign.implode()))

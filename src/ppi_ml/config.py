@@ -22,6 +22,7 @@ from pydantic import (
     Strict,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -152,7 +153,14 @@ class FeatureSettings(Section):
     families: Literal["all"] | Names = "all"
     """Names on the features shelf; all: the whole shelf (columns of absent tables are null)."""
     windows: Annotated[tuple[Length, ...], Field(min_length=1)] = (30, 90, 180, 365)
-    """Windows before the cutoff over which events are counted and summed."""
+    """Windows before the cutoff over which events are counted and summed; each once."""
+
+    @field_validator("windows")
+    @classmethod
+    def _each_once(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(windows)) < len(windows):
+            raise ValueError("expected every window once")
+        return windows
 
 
 class FoldSettings(Section):

@@ -15,7 +15,7 @@ from ppi_ml import aggregation
 from ppi_ml.declare import STANDARD_WINDOWS, Expression, Family, Feature, State
 from ppi_ml.engine.buckets import GIGABYTE, bucket_count, split
 from ppi_ml.engine.local import map_buckets
-from ppi_ml.errors import UsageError
+from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
 from ppi_ml.snapshot import Past, table_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ppi_ml.events import EventLog
 
+_HISTORY = "cadence"
 States = dict[str, dict[str, State]]
 """Cutoff (ISO) -> family -> the state fitted on the past of that cutoff."""
 
@@ -138,9 +139,34 @@ def families(
 ) -> list[Family]:
     """The families asked for, in the order of their names; `all` is the whole shelf."""
     found = shelf("ppi_ml.features", "FAMILY", plugins)
-    asked = found if names == "all" else [names] if isinstance(names, str) else names
-    chosen = sorted(set(asked))
-    return [_with_windows(cast(Family, found[name]), tuple(windows)) for name in chosen]
+    asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
+    return [_with_windows(_family(found, name), tuple(windows)) for name in sorted(asked)]
+
+
+def for_the_model(chosen: Sequence[Family], plugins: Sequence[Plugin] = ()) -> list[Family]:
+    """The families with cadence among them, which the curve is made of.
+
+    Where it was not asked for, its columns reach the smooth models only, not the trees.
+    """
+    if any(family.name == _HISTORY for family in chosen):
+        return list(chosen)
+    cadence = families(_HISTORY, plugins=plugins)[0]
+    hidden = replace(
+        cadence,
+        features=tuple(replace(f, trees=False) for f in cadence.features),
+        expressions=tuple(replace(e, trees=False) for e in cadence.expressions),
+    )
+    return sorted([*chosen, hidden], key=lambda family: family.name)
+
+
+def _family(found: Mapping[str, object], name: str) -> Family:
+    family = cast(Family, found[name])
+    if family.name != name:
+        raise ConfigError(
+            f"features: the file {name}.py holds a family called {family.name}; a file is named "
+            "after what it holds"
+        )
+    return family
 
 
 def _with_windows(family: Family, windows: tuple[int, ...]) -> Family:

@@ -12,7 +12,7 @@ import hashlib
 import html
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
@@ -55,6 +55,7 @@ class EventLog:
     timezone: str
     currency: str
     report: LoadReport
+    known_lag: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def observed_from(self) -> Cutoff:
@@ -198,7 +199,7 @@ def load_tables(
     _check_quarantined(report, max_quarantined)
     cut = None if until is None else Cutoff.parse(until, timezone)
     tables = {name: _table(name, raw[name], got, timezone, cut) for name, got in admitted.items()}
-    log = EventLog(tables, timezone, money, report)
+    log = EventLog(tables, timezone, money, report, dict(known_lag))
     if cut is not None:
         log = _noted(log.until(cut), log, f"known at or after {cut}")
     if keep_months is not None:

@@ -12,7 +12,7 @@ from ppi_ml.declare import Source
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.instants import parse_days
 from ppi_ml.schema import TABLES
-from ppi_ml.shelf import Plugin, shelf
+from ppi_ml.shelf import Plugin, load_plugins, shelf
 
 if TYPE_CHECKING:
     from ppi_ml.events import EventLog
@@ -73,7 +73,9 @@ def load_log(settings: DataSettings, plugins: Sequence[Plugin] = ()) -> EventLog
     from ppi_ml.events import load_tables
 
     source = cast(Source, shelf("ppi_ml.sources", "SOURCE", plugins)[settings.source])
-    raw = source.read(settings)
+    raw = dict(source.read(settings))
+    if "order_lines" not in raw:
+        raise DataError(f"the source {settings.source} gives no order_lines")
     _refuse_flat(raw["order_lines"])
     return load_tables(
         raw,
@@ -118,6 +120,12 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
         return _files({"order_lines": path}, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
     raise UsageError(f"{path}: {problem}, or a folder with one file per table")
+
+
+def plugins_of(path: str | Path) -> tuple[Plugin, ...]:
+    """The plug-ins that DATA asks for: those of a config, none of a file or folder."""
+    is_config = Path(path).suffix in (".yaml", ".yml")
+    return load_plugins(Config.read(path).plugins) if is_config else ()
 
 
 def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings:

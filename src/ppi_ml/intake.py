@@ -47,6 +47,7 @@ class RawTable:
     occurred_at and known_at may be ISO text, dates, naive times (read on the clock of the business
     zone) or aware times; ids may be of any type. `origin` names the file or frame in messages.
     `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
+    `sure` says that the granularity is known; else a table of mere dates is read as one of days.
     """
 
     frame: pl.DataFrame
@@ -54,6 +55,7 @@ class RawTable:
     origin: str = ""
     observed_from: object = None
     observed_until: object = None
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _read_times(
     occurred = cells.read_times(raw.frame["occurred_at"], "occurred_at", zone)
     _enter(ledger, "occurred_at", occurred)
     at = occurred.values
-    dates = occurred.dated.any() and (occurred.dated | at.is_null()).all()
+    dates = not raw.sure and occurred.dated.any() and (occurred.dated | at.is_null()).all()
     granularity: Granularity = "day" if dates else raw.granularity
     if granularity == "day":
         at = cells.day_start(at, zone)

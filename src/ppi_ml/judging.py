@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from ppi_ml import dataset, evaluation, labels, recipe, rows, splits
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family
 from ppi_ml.errors import NotTrainableError
+from ppi_ml.future import Future
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Problem, Recipe
 from ppi_ml.scorecard import Scorecard, unjudged
@@ -45,7 +47,28 @@ def judge(
         words = {b.name: b.description for b in baselines}
         words["model"] = f"the recipe of this run, stages {chosen.stages}"
         scorecard = evaluation.judge(backtest, seed=material.seed, labels=words)
+        scorecard = replace(scorecard, notes=(*_about_time(material, plan, fold), *scorecard.notes))
     return scorecard, _table(test, backtest)
+
+
+def _about_time(material: Material, plan: Plan, fold: Fold) -> list[str]:
+    """What a reader must know of the test cutoffs: how few, and what was not known there."""
+    notes = []
+    span = fold.test[-1].days_since(fold.test[0])
+    if len(fold.test) == 1:
+        notes.append("One test cutoff is all the log has room for: one season, one draw of luck.")
+    elif span < plan.horizon:
+        notes.append(
+            f"The test cutoffs lie within {span:.0f} days, so they share part of their "
+            f"{plan.horizon} days; the log has no room for more."
+        )
+    late = sum(Future(material.log, c, c).unsettled() for c in fold.test)
+    if late:
+        notes.append(
+            f"{late:,} order lines had happened at a test cutoff and were not known there; they "
+            "are in neither past nor future."
+        )
+    return notes
 
 
 def _test_rows(material: Material, fold: Fold, families: Sequence[Family]) -> Dataset:

@@ -123,7 +123,10 @@ def finish(started: hazard.Smooth, recipe: Recipe) -> hazard.Hazard:
     model = started.hazard
     if recipe.stages == hazard.STAGES[-1]:
         model = hazard.add_trees(started, recipe.trees)
-    return hazard.with_stages(model, recipe.stages, recipe.alone)
+    stages = recipe.stages
+    if model.trees is None and stages == hazard.STAGES[-1]:
+        stages = hazard.STAGES[1]  # no round of trees helped
+    return hazard.with_stages(model, stages, recipe.alone)
 
 
 def curves(model: hazard.Hazard, data: Dataset, states: ProcessStates, dated: Cutoff) -> Curves:

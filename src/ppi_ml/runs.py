@@ -64,13 +64,14 @@ class RunFolder:
 
     def __init__(self, config: Config, resume: str | Path | None) -> None:
         self._root = Path(config.output.folder)
+        self.resumed = resume is not None
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self.name = f"{config.name}-{stamp}-{secrets.token_hex(3)}"
         self.path = self._root / f".{self.name}.partial"
         if resume is not None:
             self.path = Path(resume)
             self.name = self.path.name.removeprefix(".").removesuffix(".partial")
-            if not self.path.is_dir() or not self.path.name.endswith(".partial"):
+            if not (self.path / _PIN).is_file() or not self.path.name.endswith(".partial"):
                 raise UsageError(
                     f"--resume: expected the folder of an interrupted run, named "
                     f".<name>.partial in {self._root}, got {resume}"
@@ -81,8 +82,7 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        journal = self.path / JOURNAL
-        if kind is not None and not journal.exists():
+        if kind is not None and not self.resumed and not (self.path / JOURNAL).exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def pin(self, config: Config, fingerprint: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
-from ppi_ml.intake import RawTable
+from ppi_ml.intake import NO_CURRENCY, RawTable
 from ppi_ml.models.curve import Curves
 from ppi_ml.shelf import load_plugins
 
@@ -121,7 +121,7 @@ class Scorer:
             table = score_table.exactly(table, ids, eligible, self.model.active_within, always)
         elif not everyone:
             table = table.filter(pl.Series(eligible))
-        frame = table.to_pandas()
+        frame = table.to_pandas().astype({"horizon_days": "Int64"})
         frame.attrs["notes"] = notes
         return frame
 
@@ -208,6 +208,7 @@ class Scorer:
                 origin="the request",
                 observed_from=known["observed_from"],
                 observed_until=cutoff,
+                sure=True,
             )
             for name, known in self.model.tables.items()
         }
@@ -226,6 +227,7 @@ class Scorer:
         self, log: EventLog, cutoff: object, allow_stale: bool
     ) -> tuple[Dataset, list[str]]:
         instant = Cutoff.parse(cutoff, log.timezone)
+        self._check_money_and_clock(log)
         most, fresh, notes = self.config.data.max_staleness, log, list[str]()
         if len(log.customers) > 1:  # how long one customer is silent says nothing of the export
             fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
@@ -244,6 +246,21 @@ class Scorer:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
         return self._features(fresh, instant), notes
 
+    def _check_money_and_clock(self, log: EventLog) -> None:
+        """`DataError` if the log counts money or days otherwise than the model does."""
+        data = self.config.data
+        known = {data.currency, log.currency} - {None, NO_CURRENCY}
+        if len(known) > 1:
+            raise DataError(
+                f"the model was trained on {data.currency}, this log is in {log.currency}; convert "
+                "the money before loading, or train on this log"
+            )
+        if log.timezone != data.timezone:
+            raise DataError(
+                f"the model was trained on days of {data.timezone}, this log has days of "
+                f"{log.timezone}; load it with that zone"
+            )
+
     def _features(self, log: EventLog, cutoff: Cutoff) -> Dataset:
         data = dataset.build(
             log, [cutoff], self._families, states=self.model.family_states, threads=self._threads,
@@ -254,7 +271,7 @@ class Scorer:
                 "the features of this bundle are not those of the installed ppi_ml; "
                 f"install the version it was trained with ({self.bundle.manifest.get('ppi_ml')})"
             )
-        return data
+        return replace(data, tree_names=self.model.hazard.settings.tree_names)
 
     def _curves(self, data: Dataset) -> Curves:
         edges = packing.edges_of(self.model)

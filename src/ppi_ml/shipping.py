@@ -66,7 +66,7 @@ def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
     """Write the bundle, let it answer its self-test, and seal it with the answers."""
     files = packing.pack(shipment.model, shipment.config)
     files["scorecard.json"] = shipment.scorecard.to_dict()
-    manifest, place = _manifest(folder.name, shipment), folder.path / "bundle"
+    manifest, place = _manifest(folder, shipment), folder.path / "bundle"
     threads = shipment.config.engine.threads
     bundles.save(place, files | {"selftest.json": None}, manifest)
     end = Cutoff.parse(shipment.model.dated, shipment.log.timezone)
@@ -76,17 +76,17 @@ def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
     return Scorer(bundles.load(place), threads)
 
 
-def _manifest(name: str, shipment: Shipment) -> dict[str, Any]:
+def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
     config, log, found = shipment.config, shipment.log, shipment.found
-    repeats = config.tune.minutes is None and config.tune.workers == 1
+    repeats = config.tune.minutes is None and config.tune.workers == 1 and not folder.resumed
     return {
         "name": config.name,
-        "version": name,
+        "version": folder.name,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ppi_ml": version("ppi_ml"),
         "libraries": {library: version(library) for library in LIBRARIES},
         "target": dict(shipment.model.target),
-        "stages": {"used": found.recipe.stages, "why": found.why},
+        "stages": {"used": shipment.model.hazard.settings.stages, "why": found.why},
         "recipe": found.recipe.to_dict(),
         "data": {
             "fingerprint": log.fingerprint,
@@ -97,7 +97,7 @@ def _manifest(name: str, shipment: Shipment) -> dict[str, Any]:
         "state_date": shipment.model.dated,
         "training_cutoffs": [str(c) for c in shipment.plan.final.train],
         "seed": config.seed,
-        "repeatable": repeats or "not reproducible: tune.minutes or tune.workers is set",
+        "repeatable": repeats,
         "verdict": asdict(shipment.scorecard.verdict),
         "plugins": [plugin.record() for plugin in shipment.plugins],
     }

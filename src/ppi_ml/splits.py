@@ -115,7 +115,7 @@ def _test_cutoffs(first: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) ->
     back = {*range(0, span, min(spacing.every, horizon)), span}
     earliest = first.plus(_needed(horizon, spacing.every))
     found = [c for c in (last.plus(-days) for days in back) if c >= earliest]
-    return _thin(sorted(found or [last]), MOST_TEST_CUTOFFS)
+    return _thin(sorted(found or [last]), max(MOST_TEST_CUTOFFS, spacing.test_cutoffs))
 
 
 def _thin(cutoffs: list[Cutoff], most: int) -> tuple[Cutoff, ...]:
@@ -133,7 +133,7 @@ def _inner(first: Cutoff, outer: Fold, horizon: int, spacing: Spacing) -> tuple[
     horizon, though never at less than 28 days.
     """
     room = outer.end.days_since(first)
-    ahead = max(SHORTEST_HORIZON, min(horizon, room / 3))
+    ahead = max(SHORTEST_HORIZON, min(horizon, room / 3)) + spacing.settling
     ends = [c for c in outer.train if outer.end.days_since(c) >= ahead]
     folds = [Fold(c, _training(first, c, spacing), (c,)) for c in ends]
     usable = [f for f in folds if f.train and f.end.days_since(first) >= SHORTEST_HORIZON]

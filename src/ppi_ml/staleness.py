@@ -31,6 +31,8 @@ def check(
     notes: list[str] = []
     kept = dict(log.tables)
     for name, table in log.tables.items():
+        if table.observed_from >= cutoff:
+            continue  # it had not begun: its features are null, as in training
         silent, usual = _silence(table, cutoff)
         if silent <= max(most_days, usual):
             continue

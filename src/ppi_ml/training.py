@@ -171,6 +171,7 @@ def _config(
     sets = dict(settings or {})
     if log is not None:
         sets |= {"data.timezone": log.timezone, "data.currency": log.currency}
+        sets |= {f"data.known_lag.{name}": f"{lag}d" for name, lag in log.known_lag.items()}
     if target is not None:
         sets["target.name"] = target
     if not track:
@@ -200,7 +201,9 @@ def _shelves(config: Config) -> _Shelves:
     baselines = shelf("ppi_ml.baselines", "BASELINE", plugins)
     return _Shelves(
         target,
-        dataset.families(config.features.families, config.features.windows, plugins),
+        dataset.for_the_model(
+            dataset.families(config.features.families, config.features.windows, plugins), plugins
+        ),
         [cast(Baseline, baselines[name]) for name in names],
         plugins,
     )

@@ -10,6 +10,7 @@ The search lives in a journal file, so a killed one goes on where it stopped.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -127,13 +128,14 @@ def _unsearched(material: Material, outer: Fold, default: Recipe, stages: str) -
 def _question(material: Material, fold: Fold, outer: Fold, default: Recipe) -> _Question | None:
     """The fold fitted up to stage two, or None where nothing can be asked of it."""
     horizon = min(float(material.horizon), float(np.floor(material.sight(fold.end, outer.end))))
-    if not material.states.usable(fold.train) or not material.states.usable([fold.end]):
+    usable = material.states.usable
+    if horizon < 1 or not usable(fold.train) or not usable([fold.end]):
         return None
     data = material.data.at([fold.end])
     waits = labels.durations(data, material.log, outer.end, material.settling)
     eligible = data.eligible(material.active_within)
     gone = ~labels.within(waits, horizon)[eligible]
-    if horizon < 1 or not gone.any() or gone.all():
+    if not gone.any() or gone.all():
         return None
     try:
         started = recipe.smooth(material, fold, default, TUNING_ROWS)
@@ -201,7 +203,7 @@ def _study(
     _load_optuna()
     import optuna
 
-    study = _open(seed, journal)
+    study = _open(journal)
 
     def objective(trial: optuna.Trial) -> float:
         trees = {**default.trees, **_suggest(trial, default.trees)}
@@ -215,17 +217,40 @@ def _study(
 
     # A trial that was killed has failed: it is made up for, the defaults above all.
     tried = [t.params for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
-    first = {name: default.trees[name] for name in _RANGES}
+    first = {name: max(default.trees[name], _SMALLEST) for name in _RANGES}
     if first not in tried:
         study.enqueue_trial(first)
-    study.optimize(
-        objective,
-        n_trials=max(0, budget.trials - len(tried)),
-        timeout=None if budget.minutes is None else 60 * budget.minutes,
-        n_jobs=budget.workers,
-        callbacks=[lambda *_: on_trial()],
-    )
+    _optimize(study, objective, budget, seed, len(tried), on_trial)
     return study
+
+
+def _optimize(
+    study: optuna.Study,
+    objective: Callable[[optuna.Trial], float],
+    budget: Budget,
+    seed: int,
+    tried: int,
+    on_trial: Callable[[], None],
+) -> None:
+    """Trials one at a time, each with a seed of its own number, so that a resumed search goes on
+    with the draws it would have made; several workers share one sampler.
+    """
+    import optuna
+
+    until = None if budget.minutes is None else time.monotonic() + 60 * budget.minutes
+    at_once = budget.trials if budget.workers > 1 else 1
+    for number in range(tried, budget.trials, at_once):
+        left = None if until is None else until - time.monotonic()
+        if left is not None and left <= 0:
+            return
+        study.sampler = optuna.samplers.TPESampler(seed=seed + number)
+        study.optimize(
+            objective,
+            n_trials=min(at_once, budget.trials - number),
+            timeout=left,
+            n_jobs=budget.workers,
+            callbacks=[lambda *_: on_trial()],
+        )
 
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -257,8 +282,8 @@ def _load_optuna() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def _open(seed: int, journal: Path | None) -> optuna.Study:
-    """A study, in memory or in a journal; the seed moves on with the trials already made."""
+def _open(journal: Path | None) -> optuna.Study:
+    """A study, in memory or in a journal; trials that a kill left running have failed."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -270,7 +295,6 @@ def _open(seed: int, journal: Path | None) -> optuna.Study:
     )  # fmt: skip
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study
 
 

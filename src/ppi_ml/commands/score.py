@@ -41,7 +41,8 @@ def run(
 
     progress, scorer = Progress(quiet), scoring.Scorer.load(model)
     with progress.stage("reading events"):
-        log = inputs.load_log(inputs.data_settings(data, like=scorer.config.data))
+        settings = inputs.data_settings(data, like=scorer.config.data)
+        log = inputs.load_log(settings, inputs.plugins_of(data))
     with progress.stage("scoring"):
         table = scorer.score(
             log, cutoff, everyone=everyone, ids=wanted, days=days, allow_stale=allow_stale
@@ -51,7 +52,8 @@ def run(
     _kit.write_table(table, out, written)
     counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}
     said = ", ".join(f"{n:,} {status}" for status, n in counts.items())
-    _kit.say({"out": str(out), "rows": len(table), **counts} if json else f"{out}: {said}")
+    answer = {"out": str(out), "rows": len(table), **counts, "notes": table.attrs["notes"]}
+    _kit.say(answer if json else f"{out}: {said}")
 
 
 COMMAND = Command("score", "Predict for customers with a trained bundle.", run)

@@ -10,7 +10,7 @@ import typer
 from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say
 from ppi_ml.declare import Command
 from ppi_ml.errors import DataError
-from ppi_ml.inputs import data_settings, load_log
+from ppi_ml.inputs import data_settings, load_log, plugins_of
 from ppi_ml.progress import Progress
 
 
@@ -27,7 +27,8 @@ def run(
     limit_threads(threads)
     settings = data_settings(data)
     with Progress(quiet).stage("reading events"):
-        report = load_log(settings.model_copy(update={"max_quarantined": 1.0})).report
+        lenient = settings.model_copy(update={"max_quarantined": 1.0})
+        report = load_log(lenient, plugins_of(data)).report
     if quarantine is not None:
         report.write_quarantine(quarantine)
     say(report.to_dict() if json else report.to_text())

@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppi_ml.errors import IntegrityError
+from ppi_ml.errors import IntegrityError, PpiError
 
 # Threads that wait for one another by spinning cost three times the time on a machine that does
 # something else too; LightGBM reads this when it is loaded. A user's own setting stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import lightgbm as lgb
+try:
+    import lightgbm as lgb
+except OSError as error:
+    raise PpiError(
+        "LightGBM needs the OpenMP library of the system, which is missing here: install libgomp1 "
+        "(Debian, Ubuntu: apt-get install libgomp1) or libomp (macOS: brew install libomp)"
+    ) from error
 
 FloatArray = NDArray[np.float64]
 Matrix = NDArray[np.float32]
