@@ -20,6 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -c 'import ppi_ml.models.boost'  # says so now if the system lacks OpenMP
 	@touch $@
 
 demo: install  ## train on the data that ships, in minutes: scorecard, predictions, bundle

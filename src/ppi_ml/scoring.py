@@ -49,7 +49,7 @@ class Prediction:
 class Scorer:
     """A verified bundle, ready to score; made with `Scorer.load`."""
 
-    def __init__(self, bundle: bundles.Bundle, threads: int = 2) -> None:
+    def __init__(self, bundle: bundles.Bundle, threads: int = 2, memory: str | None = None) -> None:
         """Read the parts of a verified bundle and let it prove itself on three customers."""
         self.bundle = bundle
         self.config = Config.read(_settings_of(bundle), environ={})
@@ -60,17 +60,19 @@ class Scorer:
             raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
         self._families = dataset.families(self.model.families, self.model.windows, plugins)
         self._threads = threads
+        self._memory = bytes_of(memory or self.config.engine.memory)
         stored = bundle.json("selftest.json")
         if stored is not None:
             selftest.check(stored, self.answer, bundle.folder)
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 2) -> Scorer:
+    def load(cls, path: str | Path, *, threads: int = 2, memory: str | None = None) -> Scorer:
         """A scorer from a bundle folder.
 
         Args:
             path: the folder `bundle/` of a run, or the run folder.
             threads: threads to work with.
+            memory: memory to stay within, such as "4GB"; None: as in training.
 
         Raises:
             IntegrityError: the bundle is damaged, foreign, or fails its own self-test.
@@ -78,7 +80,7 @@ class Scorer:
         folder = Path(path)
         inner = folder / "bundle"
         found = inner if not (folder / bundles.MANIFEST).exists() and inner.is_dir() else folder
-        return cls(bundles.load(found), threads)
+        return cls(bundles.load(found), threads, memory)
 
     def __repr__(self) -> str:
         sha = self.bundle.content_sha256[:12]
@@ -264,7 +266,7 @@ class Scorer:
     def _features(self, log: EventLog, cutoff: Cutoff) -> Dataset:
         data = dataset.build(
             log, [cutoff], self._families, states=self.model.family_states, threads=self._threads,
-            memory=bytes_of(self.config.engine.memory),
+            memory=self._memory,
         )  # fmt: skip
         if data.names != self.model.columns:
             raise IntegrityError(

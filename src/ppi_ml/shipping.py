@@ -78,7 +78,6 @@ def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
 
 def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
     config, log, found = shipment.config, shipment.log, shipment.found
-    repeats = config.tune.minutes is None and config.tune.workers == 1 and not folder.resumed
     return {
         "name": config.name,
         "version": folder.name,
@@ -97,7 +96,18 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "state_date": shipment.model.dated,
         "training_cutoffs": [str(c) for c in shipment.plan.final.train],
         "seed": config.seed,
-        "repeatable": repeats,
+        "repeatable": _repeatable(config, folder.resumed),
         "verdict": asdict(shipment.scorecard.verdict),
         "plugins": [plugin.record() for plugin in shipment.plugins],
     }
+
+
+def _repeatable(config: Config, resumed: bool) -> bool | str:
+    """True if the same config, data and versions give the same bundle; else why they may not."""
+    reasons = {
+        "tune.minutes is set": config.tune.minutes is not None,
+        "tune.workers is more than 1": config.tune.workers > 1,
+        "the search was interrupted and resumed": resumed,
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    return f"not reproducible: {', '.join(found)}" if found else True

@@ -23,6 +23,10 @@ Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads at the same time.", metavar="N")
 ]
 
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="Memory to stay within, such as 4GB.", metavar="SIZE")
+]
+
 FORMATS = ("parquet", "csv", "jsonl")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, near, say, where
+from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, near, say, where
 from ppi_ml.config import Config
 from ppi_ml.declare import Command
 from ppi_ml.inputs import demo_config
@@ -27,10 +27,11 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
     threads: Threads = None,
+    memory: Memory = None,
 ) -> None:
     """Train on Online Retail II, which ships with the package; minutes on two cores."""
     limit_threads(threads)
-    extra = {"output.folder": out and str(out), "engine.threads": threads}
+    extra = {"output.folder": out and str(out), "engine.threads": threads, "engine.memory": memory}
     sets = {path: value for path, value in extra.items() if value is not None}
     settings = Config.read(demo_config(), sets)
     from ppi_ml import tracking, training

@@ -1,28 +1,57 @@
-"""ppi-ml features: the catalogue."""
+"""ppi-ml features: the catalogue, and the checks of a family of your own."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ppi_ml.commands._kit import Json, Quiet, Threads, columns, limit_threads, say
 from ppi_ml.declare import Command
+from ppi_ml.errors import DataError
+from ppi_ml.progress import Progress
 
 
 def run(
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Check the family in this file of yours.", metavar="FILE")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     threads: Threads = None,
 ) -> None:
-    """List every feature with its unit and what an empty cell means."""
-    del quiet  # there is no progress to hide
+    """List every feature with its unit and what an empty cell means.
+
+    With --check, run the checks of the shelf on a family of yours, on the data that ship; exit
+    code 3 if one fails.
+    """
     limit_threads(threads)
+    if check is not None:
+        _check(check, json, Progress(quiet))
+        return
     from ppi_ml import dataset
 
     rows = dataset.catalogue(dataset.families([family] if family else "all"))
     say(rows if json else columns(rows))
 
 
-COMMAND = Command("features", "List the features: name, unit, meaning of null.", run)
+def _check(path: Path, json: bool, progress: Progress) -> None:
+    from ppi_ml import dataset, family_check, inputs, shelf
+
+    plugins = shelf.load_plugins([path])
+    (own,) = dataset.families([path.stem], plugins=plugins)
+    with progress.stage("reading events"):
+        log = inputs.load_demo()
+    with progress.stage("checking"):
+        found = family_check.check(own, log)
+    lines = [f"{'ok    ' if f.holds else 'FAILED'}  {f.check}  {f.where}".rstrip() for f in found]
+    say([asdict(f) for f in found] if json else "\n".join(lines))
+    failed = sum(not f.holds for f in found)
+    if failed:
+        raise DataError(f"{path}: {failed} of {len(found)} checks failed")
+
+
+COMMAND = Command("features", "List the features, or check a family of your own.", run)

@@ -9,7 +9,7 @@ import typer
 
 from ppi_ml import inputs
 from ppi_ml.commands import _kit
-from ppi_ml.commands._kit import Json, Quiet, Threads
+from ppi_ml.commands._kit import Json, Memory, Quiet, Threads
 from ppi_ml.declare import Command
 from ppi_ml.errors import UsageError
 from ppi_ml.progress import Progress
@@ -30,6 +30,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
     threads: Threads = None,
+    memory: Memory = None,
 ) -> None:
     """Score the customers of a log as known at a cutoff."""
     _kit.limit_threads(threads)
@@ -39,7 +40,10 @@ def run(
         raise UsageError("--ids and --all: give one of them")
     from ppi_ml import scoring
 
-    progress, scorer = Progress(quiet), scoring.Scorer.load(model)
+    progress, scorer = (
+        Progress(quiet),
+        scoring.Scorer.load(model, threads=threads or 2, memory=memory),
+    )
     with progress.stage("reading events"):
         settings = inputs.data_settings(data, like=scorer.config.data)
         log = inputs.load_log(settings, inputs.plugins_of(data))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say, where
+from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, say, where
 from ppi_ml.config import Config
 from ppi_ml.declare import Command
 from ppi_ml.progress import Progress
@@ -30,10 +30,11 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
     threads: Threads = None,
+    memory: Memory = None,
 ) -> None:
     """Train, judge out of time, and write a run folder; exit code 5: worse than a baseline."""
     limit_threads(threads)
-    extra = {"data.until": until, "engine.threads": threads}
+    extra = {"data.until": until, "engine.threads": threads, "engine.memory": memory}
     given = [f"{path}={value}" for path, value in extra.items() if value is not None]
     settings = Config.read(config, [*(sets or ()), *given])
     from ppi_ml import training
