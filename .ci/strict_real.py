@@ -1,5 +1,7 @@
 """A pytest plugin: while PPI_ML_DATA is set, a skipped test that needs real data is a failure."""
 
+from __future__ import annotations
+
 import os
 
 import pytest

@@ -188,6 +188,60 @@ def test_days_and_ids_are_read(tmp_path):
     assert _kit.lines_of(tmp_path / "ids.txt") == ["007", "b"]
 
 
+SOURCE = """
+from pathlib import Path
+import polars as pl
+from ppi_ml.declare import Source
+from ppi_ml.intake import RawTable
+
+def read(settings):
+    return {{"order_lines": RawTable(pl.read_parquet(settings.path))}}
+
+SOURCE = Source("{name}", "a shop of one's own", "", read)
+"""
+
+
+@pytest.fixture(scope="module")
+def own(trained, tmp_path_factory):
+    """A config whose source is a plug-in that reads the order lines of the trained shop."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "my_shop.py").write_text(SOURCE.format(name="my_shop"))
+    trained[1].order_lines.to_parquet(folder / "lines.parquet")
+    config = {
+        "data": {
+            "source": "my_shop", "path": str(folder / "lines.parquet"), "until": "2020-01-01",
+            "timezone": "Europe/London", "currency": "GBP",
+        },
+        "plugins": [str(folder / "my_shop.py")],
+        "target": {"name": "churn"},
+    }  # fmt: skip
+    (folder / "config.yaml").write_text(json.dumps(config))
+    return folder / "config.yaml"
+
+
+def test_a_source_of_ones_own_is_validated_and_planned(own, trained):
+    ended = ppi_ml("validate", own, "--json")
+    assert ended.exit_code == 0, ended.output
+    rows = trained[1].tables["order_lines"].frame.height
+    assert json.loads(ended.stdout)["tables"]["order_lines"]["rows_in"] == rows
+    ended = ppi_ml("train", own, "--dry-run")
+    assert ended.exit_code == 0, ended.output
+    assert "test cutoffs" in ended.stdout
+
+
+def test_scores_of_a_source_of_ones_own_carry_their_notes(own, trained, tmp_path):
+    out = tmp_path / "scores.parquet"
+    ended = ppi_ml("score", "--model", trained[0].bundle, "--data", own, "--cutoff", "2020-01-01",
+                   "--out", out, "--quiet", "--json")  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    answer, table = json.loads(ended.stdout), pd.read_parquet(out)
+    assert answer["rows"] == answer["scored"] == len(table) > 0
+    assert table["horizon_days"].dtype == "Int64"
+    assert answer["notes"] == [
+        "returns: the model was trained with this table, which is absent; its features are null"
+    ]
+
+
 def test_validate_prints_the_report_and_fails_above_the_share(tmp_path):
     (tmp_path / "order_lines.csv").write_text(CSV)
     ended = ppi_ml("validate", tmp_path, "--quarantine", tmp_path / "q")

@@ -84,6 +84,7 @@ MISTAKES = {
     "features.families=[]": 'features.families: expected "all" or a non-empty list of text, got []',
     "features.windows=[30d, x]": "features.windows.1: expected a length in days such as "
     '"90d", got "x"',
+    "features.windows=[30d, 30d]": "features.windows: expected every window once",
     "model.members=cox": 'model.members: expected "auto" or "staged", got "cox"',
     "engine.memory=4": 'engine.memory: expected text such as "4GB", got 4',
     "data.max_quarantined=2": "data.max_quarantined: expected a number of at least 0 and at "

@@ -184,10 +184,29 @@ def test_a_bad_row_does_not_hide_the_sound_one_of_its_key():
     assert got.frame.height == 3
 
 
+def test_a_later_line_of_another_customer_leaves_the_order_to_the_first():
+    """Known on 1 July as c1's; on 5 July somebody else's line turns up under the same order."""
+    known = ["2011-07-01T12:00:00", "2011-07-05T12:00:00", "2011-07-02T12:00:00"]
+    frame = lines(customer_id=["c1", "c9", "c2"], known_at=known)
+    for rows in (frame, frame.reverse()):
+        got = read(rows)
+        assert got.report.quarantined == {"order_id with more than one customer": 1}
+        assert got.frame["customer_id"].to_list() == ["c1", "c2"]
+    alone = read(frame.filter(pl.col("customer_id") != "c9"))
+    assert got.frame.equals(alone.frame)
+
+
 def test_an_order_of_two_customers_is_nobodys():
     got = read(lines(customer_id=["c1", "c2", "c2"]))
     assert got.report.quarantined == {"order_id with more than one customer": 2}
     assert got.frame["order_id"].to_list() == ["o2"]
+
+
+def test_an_order_whose_first_lines_disagree_is_nobodys_even_if_a_later_one_sides():
+    known = ["2011-07-01T12:00:00", "2011-07-01T12:00:00", "2011-07-05T12:00:00"]
+    got = read(lines(order_id=["o1"] * 3, line_id=["1", "2", "3"], customer_id=["c1", "c9", "c1"],
+                     occurred_at=["2011-07-01T10:00:00"] * 3, known_at=known))  # fmt: skip
+    assert got.report.quarantined == {"order_id with more than one customer": 3}
 
 
 def test_lines_of_one_order_share_the_earliest_time():

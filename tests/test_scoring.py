@@ -1,5 +1,6 @@
 """Scoring: the same columns for everybody, nothing from after the cutoff, nothing damaged."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -68,6 +69,8 @@ def test_ids_give_exactly_those_rows_in_their_order(scorer, log, everybody):
     asked = [eligible.iloc[3], "nobody", lapsed, eligible.iloc[0]]
     table = scorer.score(log, END, ids=asked)
     assert list(table.columns) == COLUMNS
+    assert table.dtypes.equals(everybody.dtypes)
+    assert table["horizon_days"].dtype == "Int64"
     assert table["customer_id"].tolist() == asked
     assert table["status"].tolist() == ["scored", "no_history", "not_eligible", "scored"]
     assert table["reason"].isna().tolist() == [True, False, False, True]
@@ -220,6 +223,18 @@ def test_a_stale_table_that_is_allowed_gives_null_features(scorer, log):
     assert all(np.isnan(data.column(name)).all() for name in columns)
 
 
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"currency": "EUR"}, "trained on GBP, this log is in EUR"),
+        ({"timezone": "Europe/Berlin"}, "days of Europe/London, this log has days of Europe/Berl"),
+    ],
+)
+def test_a_log_of_other_money_or_another_clock_is_refused(scorer, log, other, message):
+    with pytest.raises(DataError, match=message):
+        scorer.score(replace(log, **other), END)
+
+
 # ------------------------------------------------------------------ requests
 def line(day, customer="z", **more):
     return {"customer_id": customer, "order_id": day, "line_id": 1, "occurred_at": day, **more}
@@ -234,6 +249,16 @@ def test_an_event_after_the_cutoff_is_refused_with_five_minutes_of_grace(scorer)
     )
     alone = scorer.one({"order_lines": [early]}, "2019-12-01T10:00:00")
     assert within.values["churn_probability"] == alone.values["churn_probability"]
+
+
+def test_a_date_without_a_time_may_be_asked_about_at_a_time(scorer):
+    """The model knows times: a request of bare dates does not make it a model of whole days."""
+    date, midnight = (
+        scorer.one({"order_lines": [line(day)]}, "2019-12-01T10:30:00").values
+        for day in ("2019-11-01", "2019-11-01T00:00:00")
+    )
+    assert date["cutoff"] == "2019-12-01T10:30:00"
+    assert date["churn_probability"] == midnight["churn_probability"]
 
 
 @pytest.mark.parametrize(
@@ -264,14 +289,14 @@ def test_now_is_the_cutoff_if_none_is_given(scorer):
 
 
 # ------------------------------------------------------------------ bundles
-def copy_of(bundle, folder, change):
+def copy_of(bundle, folder, change, **manifest):
     """A bundle with other files but right hashes: what a hash cannot show."""
     loaded = bundles.load(bundle)
     names = loaded.manifest["files"]
     files = {name: loaded.text(name) for name in names}
     given = {k: v for k, v in loaded.manifest.items() if k not in ("files", "format")}
     change(files)
-    bundles.save(folder, files, given)
+    bundles.save(folder, files, given | manifest)
     return folder
 
 
@@ -324,6 +349,23 @@ def test_a_plugin_that_is_missing_is_named(trained):
     )
     with pytest.raises(IntegrityError, match="plug-in mine"):
         Scorer(asking)
+
+
+def test_a_plugin_that_changed_since_training_is_not_run(trained, tmp_path):
+    path, marker = tmp_path / "mine.py", tmp_path / "marker"
+    path.write_text(f"from pathlib import Path\nPath({str(marker)!r}).write_text('ran')\n")
+    noted = {"name": "mine", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+    def asking(files):
+        files["config.yaml"] = files["config.yaml"].replace("plugins: []", f"plugins: [{path}]")
+
+    folder = copy_of(trained[0].bundle, tmp_path / "bundle", asking, plugins=[noted])
+    Scorer.load(folder)
+    marker.unlink()  # raises if the plug-in of the bundle was not run
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(IntegrityError, match=r"mine\.py: not the file .* it was not run"):
+        Scorer.load(folder)
+    assert not marker.exists()
 
 
 def test_scoring_never_imports_what_knows_the_future(trained, log, tmp_path):

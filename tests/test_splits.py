@@ -13,7 +13,11 @@ START = Cutoff.parse("2017-11-01", "Europe/London")
 LENGTHS = st.integers(20, 1500)
 HORIZONS = st.integers(1, 400)
 SPACINGS = st.builds(
-    Spacing, st.integers(1, 90), train_cutoffs=st.integers(1, 15), test_cutoffs=st.integers(1, 8)
+    Spacing,
+    st.integers(1, 90),
+    train_cutoffs=st.integers(1, 15),
+    test_cutoffs=st.integers(1, 8),
+    settling=st.sampled_from([0, 0, 3, 60]),
 )
 
 
@@ -34,7 +38,8 @@ def test_nothing_is_trained_on_or_asked_out_of_order(days, horizon, spacing):
     assert plan.outer.end == plan.outer.test[0]
     assert all(c < plan.outer.end for c in plan.outer.train)
     assert list(plan.outer.test) == sorted(set(plan.outer.test))
-    assert all(end.days_since(c) >= plan.horizon for c in plan.outer.test), "unripe"
+    seen = end.plus(-spacing.settling)
+    assert all(seen.days_since(c) >= plan.horizon for c in plan.outer.test), "unripe"
 
 
 @given(LENGTHS, HORIZONS, SPACINGS)
@@ -46,7 +51,7 @@ def test_inner_folds_end_inside_the_training_part_with_time_to_look_ahead(days, 
         assert fold.test == (fold.end,)
         assert fold.train
         assert all(c < fold.end for c in fold.train)
-        assert plan.outer.end.days_since(fold.end) >= SHORTEST_HORIZON
+        assert plan.outer.end.days_since(fold.end) >= SHORTEST_HORIZON + spacing.settling
 
 
 @given(LENGTHS, HORIZONS, SPACINGS)

@@ -74,6 +74,26 @@ def test_no_event_within_half_a_year_is_stale(log_of):
         staleness.check(log, cutoff("2027-05-29"), 2, allow_stale=False)
 
 
+@pytest.mark.parametrize("allow_stale", [False, True])
+def test_a_table_that_had_not_begun_is_neither_refused_nor_dropped(log_of, allow_stale):
+    log = log_of(daily(1, 28), daily(20, 28))
+    assert str(log.tables["returns"].observed_from) == "2026-05-20"
+    found, notes = staleness.check(log, cutoff("2026-05-15"), 2, allow_stale=allow_stale)
+    assert found.tables == log.tables
+    assert notes == []
+
+
+@pytest.mark.parametrize(("date", "stale"), [("2026-06-02", False), ("2026-06-03", True)])
+def test_a_lag_comes_on_top_of_what_is_expected(log_of, date, stale):
+    """Days 1 to 20 are known by 30 May, ten days late: nothing newer can be known by then."""
+    log = replace(log_of(daily(1, 20)), known_lag={"order_lines": 10})
+    if not stale:
+        assert staleness.check(log, cutoff(date), 2, allow_stale=False)[1] == []
+        return
+    with pytest.raises(DataError, match=r"is 13 days old, and at most 12 days"):
+        staleness.check(log, cutoff(date), 2, allow_stale=False)
+
+
 def test_an_empty_table_is_not_stale(log_of):
     log = log_of(daily(1, 20)).until("2026-05-21")
     table = log.tables["order_lines"]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from tests.materials import recipe_of
 from typer.testing import CliRunner
 
 from ppi_ml import bundle as bundles
-from ppi_ml import cli, training
+from ppi_ml import cli, dataset, inputs, recipe, training
 from ppi_ml.config import Config
 from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
 from ppi_ml.progress import Progress
@@ -352,6 +352,128 @@ def test_constant_prices_and_one_product_are_no_obstacle(log_of, tmp_path):
     run = train(log, tmp_path)
     scores = Scorer.load(run.bundle).score(log, "2025-10-28")
     assert scores["churn_probability"].between(0, 1).all()
+
+
+def test_a_log_may_end_at_a_time_of_day(small, tmp_path):
+    end = "2018-12-20T12:30:00"
+    run = train(small, tmp_path, **{"data.until": end, "model.stages": "process+glm"})
+    assert bundles.load(run.bundle).json("selftest.json")["cutoff"] == end
+    table = Scorer.load(run.bundle).score(small.until(end), end)
+    assert len(table) > 0
+    assert table["churn_probability"].between(0, 1).all()
+
+
+def test_events_may_take_longer_to_settle_than_the_horizon(small, tmp_path):
+    asked = {"folds.settling": "60d", "folds.train_cutoffs": 12, "model.stages": "auto"}
+    run = train(small, tmp_path, **asked)
+    assert run.config.folds.settling > run.config.target.horizon
+    assert len(pl.read_parquet(run.folder / "predictions.parquet"))
+
+
+def test_where_no_round_of_trees_helped_the_bundle_says_so(small, tmp_path):
+    run = train(small, tmp_path, **{"model.trees.min_data_in_leaf": 5000, "tune.trials": 1})
+    assert run.config.model.stages == "process+glm+trees"
+    bundle = bundles.load(run.bundle)
+    assert bundle.manifest["stages"]["used"] == "process+glm"
+    assert bundle.text("model.txt") == ""
+
+
+def test_trees_without_a_penalty_can_be_searched(small, tmp_path):
+    run = train(small, tmp_path, **{"model.trees.lambda_l2": 0.0, "tune.trials": 1})
+    assert Config.read(run.folder / "config.yaml", environ={}).model.trees.lambda_l2 == 0
+    assert bundles.load(run.bundle).manifest["recipe"]["trees"]["lambda_l2"] < 1e-5
+
+
+# ------------------------------------------------------------------ families and lags
+def test_cadence_is_added_for_the_curve_and_kept_from_the_trees(small, tmp_path, monkeypatch):
+    """Where only orders were asked for: the same curves before the bundle is written and after."""
+    shipped, write = [], training.shipping.write
+    monkeypatch.setattr(
+        training.shipping, "write", lambda to, made: (shipped.append(made.model), write(to, made))
+    )
+    asked = {"features.families": ["orders"], "features.windows": ["45d"], "tune.trials": 1}
+    run = train(small, tmp_path, **asked)
+    (model,), loaded = shipped, Scorer.load(run.bundle)
+    assert model.families == loaded.model.families == ("cadence", "orders")
+    assert any(name.startswith("cadence__") for name in model.columns)
+    for found in (model, loaded.model):
+        seen = {*found.hazard.settings.tree_names, *found.hazard.trees.names}
+        assert any(name.startswith("orders__") for name in seen)
+        assert not any(name.startswith("cadence__") for name in seen)
+    end = small.observed_until
+    chosen = dataset.for_the_model(dataset.families(["orders"], (45,)))
+    log = small.until(end)
+    data = dataset.build(log, [end], chosen, states=model.family_states)
+    before = recipe.curves(model.hazard, data, model.processes, end)
+    assert before.cumulative.tolist() == loaded.curves(log, end).cumulative.tolist()
+
+
+def test_a_lag_given_to_load_is_the_lag_of_the_bundle(make_shop, tmp_path):
+    """Who bought in the last ten days is not known to have: in a batch, and in a request."""
+    tables = {n: t.drop("known_at") for n, t in make_shop(seed=3, customers=200, days=400).items()}
+    lags, end = {"order_lines": 10, "returns": 0}, "2019-01-20"
+    log = inputs.load(tables, timezone="Europe/London", currency="GBP", known_lag=lags, until=end)
+    run = train(log, tmp_path, **{"model.stages": "process+glm", "tune.trials": 1})
+    assert run.config.data.known_lag == lags
+    scorer = Scorer.load(run.bundle)
+    batch = scorer.score(log, end, everyone=True).set_index("customer_id")["churn_probability"]
+    own = {
+        name: table.filter(pl.col("occurred_at") < pl.lit(datetime(2019, 1, 20, tzinfo=UTC)))
+        for name, table in tables.items()
+    }
+    edge = pl.lit(datetime(2019, 1, 10, tzinfo=UTC))
+    recent = own["order_lines"].filter(pl.col("occurred_at") >= edge, order_type="one_off")
+    late = [customer for customer in recent["customer_id"].unique().sort() if customer in batch][:4]
+    assert late
+    for customer in late:
+        said = scorer.one({n: t.filter(customer_id=customer) for n, t in own.items()}, end)
+        assert said.values["churn_probability"] == pytest.approx(batch[customer], rel=1e-9)
+
+
+# ------------------------------------------------------------------ plug-ins, and what is recorded
+TARGET = """
+from dataclasses import replace
+from ppi_ml.targets.churn import TARGET
+TARGET = replace(TARGET, name="mine", {})
+"""
+FAMILY = """
+from dataclasses import replace
+from ppi_ml.features.calendar import FAMILY
+FAMILY = replace(FAMILY, name="yours")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FAMILY, r"the file mine\.py holds a family called yours"),
+        (TARGET.format("entity='order'"), "target.name: mine: .*entity customer"),
+        (TARGET.format("kind='probability'"), "target.name: mine: .*kind duration"),
+        (TARGET.format("reading='lifetime'"), "target.name: mine: .*reading churn"),
+    ],
+)
+def test_a_plugin_that_cannot_be_trained_is_refused_before_any_work(small, tmp_path, text, message):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    asked = {"plugins": [str(path)], "target.name": "mine" if "TARGET" in text else "churn"}
+    asked["output.folder"] = str(tmp_path / "runs")
+    with pytest.raises(ConfigError, match=message):
+        training.train(small, settings=TINY | asked, track=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_no_customer_reaches_the_tracking_server(small, tmp_path):
+    """With a real store, whose artifacts lie beside it."""
+    asked = {
+        "output.folder": str(tmp_path / "runs"), "tune.trials": 1, "model.stages": "process+glm",
+        "tracking.uri": f"sqlite:///{tmp_path}/store/mlflow.db",
+    }  # fmt: skip
+    run = training.train(small, target="churn", settings=TINY | asked)
+    kept = tmp_path / "store/artifacts" / run.run_id / "artifacts"
+    assert {path.name for path in run.folder.iterdir()} == FILES
+    private = {"predictions.parquet", "backtest.parquet", "quarantine"}
+    assert {path.name for path in kept.iterdir()} == FILES - private
+    assert not [path for path in kept.rglob("*") if path.name in private]
 
 
 # ------------------------------------------------------------------ what may be asked for

@@ -54,6 +54,15 @@ def test_defaults_outside_the_usual_ranges_are_trial_0_too(asked):
     assert found.recipe.trees == odd.trees
 
 
+def test_no_penalty_at_all_can_be_a_default(asked):
+    """It is searched on a log scale, where 0 is not; the smallest penalty stands in for it."""
+    found = asked(trials=2, default=recipe_of(lambda_l2=0.0))
+    tried = [trial["lambda_l2"] for trial in found.trials]
+    assert 0 < tried[0] < 1e-5
+    assert [trial["state"] for trial in found.trials] == ["complete", "complete"]
+    assert found.recipe.trees["lambda_l2"] in (0.0, *tried)
+
+
 def test_the_stage_with_the_least_loss_is_chosen_and_the_reason_given(asked):
     found = asked(trials=1)
     processes = {name: loss for name, loss in found.losses.items() if name.startswith("process ")}
@@ -77,6 +86,17 @@ def test_without_forward_folds_the_defaults_are_kept_and_it_says_so(asked):
     assert (found.trials, found.losses) == ((), {})
     assert found.recipe.trees == TREES
     assert found.recipe.stages in STAGES
+    assert "too little history" in found.why
+
+
+def test_a_fold_of_which_nothing_has_settled_asks_nothing(trained):
+    plan = plan_of(trained[1])
+    ahead = plan.outer.end.days_since(plan.inner[-1].end)
+    material = replace(material_of(trained[1]), settling=ahead + 0.5, threads=1)
+    found = search(
+        material, plan.inner[-1:], plan.outer, recipe_of(), stages="auto", budget=Budget(1)
+    )
+    assert found.trials == ()
     assert "too little history" in found.why
 
 
@@ -109,6 +129,15 @@ def test_an_interrupted_search_goes_on_with_new_draws(asked, tmp_path):
     draws = [tuple(settings_of(trial).items()) for trial in found.trials]
     assert len(set(draws)) == 5
     assert dict(draws[0]) == TREES
+
+
+def test_a_resumed_search_is_the_one_that_was_not_interrupted(asked, tmp_path):
+    journal = tmp_path / "journal"
+    with pytest.raises(KeyboardInterrupt):
+        asked(trials=6, journal=journal, on_trial=interrupted_after(3))
+    resumed, whole = asked(trials=6, journal=journal), asked(trials=6)
+    assert resumed.trials == whole.trials
+    assert resumed.recipe == whole.recipe
 
 
 def test_a_search_that_is_over_asks_nothing_more(asked, tmp_path):

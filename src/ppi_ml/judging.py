@@ -40,7 +40,10 @@ def judge(
         return unjudged(f"no purchase process could be fitted by {fold.end}"), None
     with say.stage("judging out of time", 1 + len(baselines)) as step:
         test = _test_rows(material, fold, families)
-        predictions = {"model": _model(material, fold, chosen, test, plan.horizon)}
+        try:
+            predictions = {"model": _model(material, fold, chosen, test, plan.horizon)}
+        except NotTrainableError as error:
+            return unjudged(str(error)), None
         step()
         untrainable = _add_baselines(Problem.of(material, fold), test, baselines, predictions, step)
         backtest = _backtest(material, plan, test, predictions, untrainable)

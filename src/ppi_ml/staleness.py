@@ -26,7 +26,8 @@ def check(
             all the same, and the note says so.
 
     A table may be silent for `most_days`, or for as long as the longest silence of its own last
-    180 days: a shop that sees one return a week is not stale after three days without one.
+    180 days: a shop that sees one return a week is not stale after three days without one. The lag
+    with which its events become known comes on top.
     """
     notes: list[str] = []
     kept = dict(log.tables)
@@ -34,13 +35,14 @@ def check(
         if table.observed_from >= cutoff:
             continue  # it had not begun: its features are null, as in training
         silent, usual = _silence(table, cutoff)
-        if silent <= max(most_days, usual):
+        expected = max(most_days, usual) + log.known_lag.get(name, 0)
+        if silent <= expected:
             continue
         found = f"{name}: the last event known before {cutoff} is {silent:.0f} days old"
         if not allow_stale:
             raise DataError(
-                f"{found}, and at most {max(most_days, usual):.0f} days are expected; load newer "
-                "events, choose an earlier cutoff, or allow stale tables (--allow-stale)"
+                f"{found}, and at most {expected:.0f} days are expected; load newer events, choose "
+                "an earlier cutoff, or allow stale tables (--allow-stale)"
             )
         if name == "order_lines":
             notes.append(f"{found}; every customer looks more silent than they may be")

@@ -116,8 +116,10 @@ def search(
 
 def _unsearched(material: Material, outer: Fold, default: Recipe, stages: str) -> Search:
     """The defaults, where there is too little history to choose on forward folds."""
-    _, waits = material.part(outer)
-    seen = int(waits.observed.sum())
+    try:
+        seen = int(material.part(outer)[1].observed.sum())
+    except NotTrainableError:
+        seen = 0
     kept = stages
     if stages == "auto":
         kept = hazard.STAGES[-1] if seen >= _FEW_EVENTS else hazard.STAGES[0]
