@@ -124,7 +124,7 @@ class Scorer:
         elif not everyone:
             table = table.filter(pl.Series(eligible))
         frame = table.to_pandas().astype({"horizon_days": "Int64"})
-        frame.attrs["notes"] = notes
+        frame.attrs["notes"] = [*notes, *_not_used(log, data.cutoffs[0])]
         return frame
 
     def curves(
@@ -238,11 +238,6 @@ class Scorer:
             for name in self.model.tables
             if name not in log.tables
         ]
-        unused = sum(
-            int((table.frame["known"] >= instant.at).sum()) for table in log.tables.values()
-        )
-        if unused:
-            notes.append(f"{unused:,} events known at or after {instant} were not used")
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
@@ -282,6 +277,12 @@ class Scorer:
         keys = pl.DataFrame({"customer_id": data.customers})
         inputs = rows.build(data, states, edges.tolist())
         return Curves(edges, self.model.hazard.cumulative(inputs), keys)
+
+
+def _not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
+    """A note on the events that became known too late for the cutoff, if there are any."""
+    late = sum(int((table.frame["known"] >= cutoff.at).sum()) for table in log.tables.values())
+    return [f"{late:,} events known at or after {cutoff} were not used"] if late else []
 
 
 def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
