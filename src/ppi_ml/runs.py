@@ -14,9 +14,11 @@ from ppi_ml.config import Config
 from ppi_ml.errors import UsageError
 from ppi_ml.load_report import LoadReport
 from ppi_ml.scorecard import Scorecard, Verdict
+from ppi_ml.settings import write
 
 JOURNAL = "tuning.journal"
 _PIN = "started_with.yaml"
+_MAY_DIFFER = ("tune", "engine", "tracking", "output")
 PRIVATE = ("predictions.parquet", "backtest.parquet", "quarantine")
 """Parts of a run folder that name customers; they go to no tracking server."""
 
@@ -88,11 +90,14 @@ class RunFolder:
     def pin(self, config: Config, fingerprint: str) -> None:
         """Note what is being trained, or refuse to go on with something else.
 
+        A resumed search may be given another budget, engine, tracker or place.
+
         Args:
             config: the filled config.
             fingerprint: that of the log.
         """
-        about, place = f"{config.to_yaml()}\n# log {fingerprint}\n", self.path / _PIN
+        asked = {k: v for k, v in config.to_dict().items() if k not in _MAY_DIFFER}
+        about, place = f"{write(asked)}# log {fingerprint}\n", self.path / _PIN
         if not place.exists():
             place.write_text(about, encoding="utf-8")
         elif place.read_text(encoding="utf-8") != about:
