@@ -7,7 +7,7 @@ LOWEST := .venv-lowest
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check slow lowest bench judge lock reference clean
+.PHONY: help install demo test check slow lowest bench judge timing lock reference clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench: install  ## speed on this machine, as a table
 
 judge: install  ## quality on fixed cases, next to the stored predictions of other methods
 	$(BIN)/python benchmarks/judge.py
+
+timing: install  ## the numbers of docs/quality.md, hours
+	$(BIN)/python benchmarks/timing.py
 
 lock: install  ## choose versions anew within the ranges of pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \

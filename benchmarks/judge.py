@@ -1,11 +1,13 @@
 """Train on fixed cases of real data and compare with the stored predictions of other methods.
 
-    python benchmarks/judge.py --cases DIR [NAME ...] --out DIR [--judge PATH]
+    python benchmarks/judge.py --cases DIR [NAME ...] --out DIR [--judge PATH] [--keep]
 
-DIR holds one folder per case with a `case.json`. Of a case only the event files are read; the
-judge, a program of its own, knows the answers. `JUDGE_CASES` and `JUDGE` in the environment stand
-in for `--cases` and `--judge`. Exit code: 0 = every supported case was judged, whatever came out;
-1 = one could not be; 2 = wrong arguments.
+DIR holds one folder per case with a `case.json`. Of a case only the event files are read before
+everybody is predicted; the judge, a program of its own, knows the answers. It is asked about the
+stored predictions of the reference too, to know which processes those beat. `--keep` does not run
+cases again that were judged in --out before. `JUDGE_CASES` and `JUDGE` in the environment stand in
+for `--cases` and `--judge`. Exit code: 0 = every supported case was judged, whatever came out; 1 =
+one could not be; 2 = wrong arguments.
 """
 
 from __future__ import annotations
@@ -24,18 +26,19 @@ from typing import Any
 import polars as pl
 
 import ppi_ml
+from answers import peers, stored
+from findings import today
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import RawTable
 from ppi_ml.models.curve import EDGES
 from ppi_ml.schema import TABLES
+from verdicts import PROCESSES, REFERENCE, Result, markdown
 
 ZONE, CURRENCY = "UTC", "XXX"
-TARGETS = {"churn": "churn", "timing": "churn"}
+TARGETS = {"churn": "churn", "timing": "repurchase"}
 """Task of a case -> the target that answers it; one curve answers churn and timing."""
-_BASIC_PEERS = ("base_rate", "kaplan_meier")
 _JUDGED = (0, 1)  # exit codes of a judge that came to a verdict
-_HEAD = ("case", "n", "ours", "best peer", "base rate", "beats/ties/loses", "loses to", "seconds")
 
 
 class UnusableCaseError(Exception):
@@ -101,58 +104,6 @@ class Case:
         return load_tables(raw, timezone=ZONE, currency=CURRENCY, until=self.origin)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the judge said: headline losses, and the peers that are significantly better."""
-
-    name: str
-    entities: int
-    missing: int
-    value: float
-    best: str
-    best_value: float
-    base: float | None
-    counts: tuple[int, int, int]
-    loses_to: tuple[str, ...]
-    seconds: float
-
-    @classmethod
-    def of(cls, verdict: Mapping[str, Any], seconds: float) -> Result:
-        """The result in the JSON answer of a judge."""
-        headline = verdict["headline"]
-        loss = {name: float(row[headline]) for name, row in verdict["metrics"].items()}
-        outcome = {row["peer"]: row["outcome"] for row in verdict["comparisons"]}
-        best = min(outcome, key=lambda peer: loss[peer])
-        said = list(outcome.values())
-        return cls(
-            name=verdict["case"],
-            entities=verdict["entities"],
-            missing=verdict["missing"],
-            value=loss["system"],
-            best=best,
-            best_value=loss[best],
-            base=next((loss[peer] for peer in _BASIC_PEERS if peer in loss), None),
-            counts=(said.count("beats"), said.count("ties"), said.count("loses")),
-            loses_to=tuple(peer for peer in outcome if outcome[peer] == "loses"),
-            seconds=seconds,
-        )
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The row of the table, in the order of its head."""
-        known = f"{self.entities}" + (f" ({self.missing} missing)" if self.missing else "")
-        return (
-            self.name,
-            known,
-            f"{self.value:.4f}",
-            f"{self.best} {self.best_value:.4f}",
-            "-" if self.base is None else f"{self.base:.4f}",
-            "/".join(map(str, self.counts)),
-            ", ".join(self.loses_to) or "-",
-            f"{self.seconds:.0f}",
-        )
-
-
 def predict(case: Case, out: Path) -> Path:
     """Train at the origin with default settings, score everybody, and write the predictions."""
     log = case.log()
@@ -178,23 +129,38 @@ def ask(judge: Path, case: Case, predictions: Path) -> dict[str, Any]:
     return answer
 
 
-def run_case(case: Case, judge: Path, out: Path) -> Result:
-    """Train, score and have one case judged."""
-    started = time.perf_counter()
-    try:
-        predictions = predict(case, out)
-    except ppi_ml.PpiError as error:
-        raise UnusableCaseError(f"failed: {error}") from error
-    seconds = time.perf_counter() - started
-    return Result.of(ask(judge, case, predictions), seconds)
+def run_case(case: Case, judge: Path, out: Path, keep: bool = False) -> Result:
+    """Train, score and have one case judged, or read what was said of it before."""
+    place = out / f"{case.name}.json"
+    if not (keep and place.is_file()):
+        started = time.perf_counter()
+        try:
+            predictions = predict(case, out)
+        except ppi_ml.PpiError as error:
+            raise UnusableCaseError(f"failed: {error}") from error
+        seconds = time.perf_counter() - started
+        verdict = ask(judge, case, predictions)
+        beats = _reference_beats(judge, case, out)
+        said = {
+            "verdict": verdict, "seconds": seconds, "reference_beats": beats, "measured": today(),
+        }  # fmt: skip
+        place.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    return Result.of(**json.loads(place.read_text(encoding="utf-8")))
 
 
-def markdown(results: Sequence[Result], left_out: Mapping[str, str]) -> str:
-    """One table of all results, and a line for every case that has none."""
-    rows = [_HEAD, tuple("---" for _ in _HEAD), *(result.cells for result in results)]
-    lines = [f"| {' | '.join(row)} |" for row in rows] if results else []
-    lines += ["", *(f"- {name}: {reason}" for name, reason in left_out.items())]
-    return "\n".join(lines).strip() + "\n"
+def _reference_beats(judge: Path, case: Case, out: Path) -> list[str]:
+    """The processes that the stored predictions of the reference beat significantly."""
+    if REFERENCE not in peers(case.folder):
+        return []
+    path = out / f"{case.name}.{REFERENCE}.parquet"
+    stored(case.folder, REFERENCE).write_parquet(path)
+    said = {row["peer"]: row["outcome"] for row in ask(judge, case, path)["comparisons"]}
+    return [name for name in PROCESSES if said.get(name) == "beats"]
+
+
+def beside(cases: Path) -> Path:
+    """Where the judge of a folder of cases lies if nobody says otherwise."""
+    return cases / ".." / "judge.py"
 
 
 def find(cases: Path, names: Sequence[str]) -> list[Path]:
@@ -209,7 +175,16 @@ def find(cases: Path, names: Sequence[str]) -> list[Path]:
     return [found[name] for name in names] if names else list(found.values())
 
 
-def run(folders: Sequence[Path], judge: Path, out: Path) -> int:
+@dataclass(frozen=True)
+class Judged:
+    """What became of the cases: results, why others have none, and whether one failed."""
+
+    results: tuple[Result, ...]
+    left_out: Mapping[str, str]
+    failed: bool
+
+
+def run(folders: Sequence[Path], judge: Path, out: Path, keep: bool = False) -> Judged:
     """Run the cases one after the other; the table so far is written after each."""
     out.mkdir(parents=True, exist_ok=True)
     results, left_out, failed = list[Result](), dict[str, str](), False
@@ -222,14 +197,12 @@ def run(folders: Sequence[Path], judge: Path, out: Path) -> int:
             continue
         print(f"{case.name} ...", file=sys.stderr, flush=True)
         try:
-            results.append(run_case(case, judge, out))
+            results.append(run_case(case, judge, out, keep))
         except UnusableCaseError as error:
             left_out[folder.name], failed = str(error), True
         (out / "results.md").write_text(markdown(results, left_out), encoding="utf-8")
-    table = markdown(results, left_out)
-    (out / "results.md").write_text(table, encoding="utf-8")
-    print(table, end="")
-    return int(failed)
+    (out / "results.md").write_text(markdown(results, left_out), encoding="utf-8")
+    return Judged(tuple(results), left_out, failed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -242,17 +215,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=Path, default=environ.get("JUDGE_CASES"))
     parser.add_argument("--judge", type=Path, default=environ.get("JUDGE"))
     parser.add_argument("--out", type=Path, default=Path("mlruns/judge"))
+    parser.add_argument("--keep", action="store_true", help="do not run again what was judged")
     given = parser.parse_args(arguments)
     if given.cases is None:
         parser.error("say where the cases are: --cases DIR, or JUDGE_CASES in the environment")
-    judge = given.judge or given.cases / ".." / "judge.py"
+    judge = given.judge or beside(given.cases)
     if not judge.is_file():
         parser.error(f"{judge}: no such file; say where the judge is: --judge PATH, or JUDGE")
     try:
         folders = find(given.cases, given.names)
     except UnusableCaseError as error:
         parser.error(str(error))
-    return run(folders, judge, given.out)
+    judged = run(folders, judge, given.out, given.keep)
+    print(markdown(judged.results, judged.left_out), end="")
+    return int(judged.failed)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ import numpy as np
 from ppi_ml import dataset, inputs, labels, recipe, rows, splits
 from ppi_ml.config import Config
 from ppi_ml.models import boost, hazard
+from ppi_ml.models.mixture import Mixture
+from ppi_ml.problem import Problem
 from ppi_ml.recipe import Material, Recipe
 
 Result = TypeVar("Result")
@@ -73,8 +75,8 @@ def main() -> None:
     )  # fmt: skip
     chosen = Recipe(hazard.STAGES[-1], states.names[0], 0.3, config.model.trees.model_dump())
     started = timed("hazard, stages 1-2", lambda: recipe.smooth(material, fold, chosen), record)
-    model = timed("hazard, stage 3", lambda: recipe.finish(started, chosen), record)
-    problem = recipe.Problem.of(material, fold)
+    model = timed("hazard, stage 3", lambda: Mixture(recipe.stage(started, chosen)), record)
+    problem = Problem.of(material, fold)
     sample = classifier_sample(material, problem.data.at(problem.ripe))
     plain = timed(
         f"plain classifier, {ROUNDS} rounds",
@@ -89,7 +91,7 @@ def main() -> None:
         record,
     )
     print(f"{len(data):,} rows, {len(started.intervals):,} person-intervals, "
-          f"{model.trees.rounds if model.trees else 0} trees; plain classifier on "
+          f"{model.staged.trees.rounds if model.staged.trees else 0} trees; plain classifier on "
           f"{len(sample.target):,} rows, {plain.rounds} trees")  # fmt: skip
     report(record)
 

@@ -20,9 +20,9 @@ CONFIG = Config.read(
 FAMILIES = dataset.families(CONFIG.features.families, CONFIG.features.windows)
 
 
-def recipe_of(stages="process+glm+trees", alone=None, season_sd=0.3, **trees):
+def recipe_of(stages="process+glm+trees", alone=None, season_sd=0.3, members="staged", **trees):
     """A recipe with some tree settings changed."""
-    return Recipe(stages, alone, season_sd, TREES | trees)
+    return Recipe(stages, alone, season_sd, TREES | trees, members)
 
 
 @cache

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -160,6 +161,21 @@ def test_a_table_is_written_in_every_format(tmp_path, kind):
     back = readers[kind](path)
     pd.testing.assert_frame_equal(back, FRAME, check_dtype=False, rtol=1e-14)
     assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("days", [["2024-02-29", None], [None, None]])
+def test_dates_are_written_as_dates(tmp_path, days):
+    frame = pd.DataFrame({"day": pd.to_datetime(pd.Series(days))})
+    for kind in _kit.FORMATS:
+        _kit.write_table(frame, tmp_path / f"t.{kind}", kind)
+    said = [json.loads(row)["day"] for row in (tmp_path / "t.jsonl").read_text().splitlines()]
+    assert said == days
+    assert pd.read_csv(tmp_path / "t.csv", skip_blank_lines=False)["day"].dropna().tolist() == [
+        day for day in days if day
+    ]
+    told = pl.read_parquet(tmp_path / "t.parquet")["day"]
+    assert told.dtype == pl.Date
+    assert [day and str(day) for day in told] == days
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

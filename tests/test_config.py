@@ -23,6 +23,8 @@ def test_only_data_and_target_are_required():
     config = read()
     assert (config.name, config.seed, config.version) == ("churn", 7, 1)
     assert (config.target.horizon, config.target.active_within) == (90, 180)
+    assert config.target.window == 7
+    assert (config.model.members, config.tune.objective) == ("auto", "auto")
     assert config.features.windows == (30, 90, 180, 365)
     assert config.model.processes == ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
     assert (config.tune.trials, config.baselines, config.tracking.kind) == (20, "auto", "mlflow")
@@ -39,6 +41,34 @@ def test_the_written_out_example_is_the_default():
     }
     defaults = read(source={**LEAST, "name": "churn_online_retail", "data": data})
     assert Config.read(ROOT / "configs/churn.yaml", environ={}) == defaults
+
+
+def test_the_example_of_repurchase_differs_in_the_target_alone():
+    churn, repurchase = (
+        Config.read(ROOT / f"configs/{name}.yaml", environ={}).to_dict()
+        for name in ("churn", "repurchase")
+    )
+    assert repurchase["name"] == "repurchase_online_retail"
+    assert repurchase["target"]["name"] == "repurchase"
+    for values in (churn, repurchase):
+        del values["name"], values["target"]["name"]
+    assert repurchase == churn
+
+
+def test_a_window_that_is_not_given_is_no_wider_than_the_horizon():
+    assert read("target.horizon=3d").target.window == 3
+    assert read("target.horizon=7d").target.window == 7
+    assert read("target.horizon=3d", "target.window=3d").target.window == 3
+    filled = Config.read(read("target.horizon=3d").to_dict(), {}, {})
+    assert filled == read("target.horizon=3d")
+    with pytest.raises(ConfigError, match=r"^target\.window: expected at most the horizon of 3d"):
+        read("target.horizon=3d", "target.window=7d")
+
+
+def test_a_wrong_horizon_is_told_once():
+    with pytest.raises(ConfigError) as raised:
+        read("target.horizon=0d", "target.window=7d")
+    assert str(raised.value) == 'target.horizon: expected a length of at least 1d, got "0d"'
 
 
 def test_the_demo_config_is_valid():
@@ -78,14 +108,19 @@ MISTAKES = {
     "tune.trials=true": "tune.trials: expected a whole number of at least 1, got true",
     "tune.trials=2.5": "tune.trials: expected a whole number of at least 1, got 2.5",
     "trials=5": "trials: unknown setting. Did you mean tune.trials?",
-    "target=churn": 'target: expected a section with name, horizon, active_within, got "churn"',
+    "target=churn": "target: expected a section with name, horizon, active_within, window, "
+    'got "churn"',
     "target.horizon=1w": 'target.horizon: expected a length in days such as "90d", got "1w"',
     "target.horizon=0d": 'target.horizon: expected a length of at least 1d, got "0d"',
+    "target.window=91d": 'target.window: expected at most the horizon of 90d, got "91d"',
+    "target.window=0d": 'target.window: expected a length of at least 1d, got "0d"',
     "features.families=[]": 'features.families: expected "all" or a non-empty list of text, got []',
     "features.windows=[30d, x]": "features.windows.1: expected a length in days such as "
     '"90d", got "x"',
     "features.windows=[30d, 30d]": "features.windows: expected every window once",
-    "model.members=cox": 'model.members: expected "auto" or "staged", got "cox"',
+    "model.members=cox": 'model.members: expected "auto" or "staged" or "staged+cox+newest", '
+    'got "cox"',
+    "tune.objective=auc": 'tune.objective: expected "auto" or "log_loss" or "ibs", got "auc"',
     "engine.memory=4": 'engine.memory: expected text such as "4GB", got 4',
     "data.max_quarantined=2": "data.max_quarantined: expected a number of at least 0 and at "
     "most 1, got 2",
@@ -115,7 +150,7 @@ def test_every_mistake_has_its_line_and_names_the_file(tmp_path):
         Config.read(file, environ={})
     assert str(raised.value).splitlines() == [
         f"{file}: target.name: is required and missing: A name on the targets shelf, "
-        "such as churn.",
+        "such as churn or repurchase.",
         f'{file}: target.horizon: expected a length of at least 1d, got "0d"',
         f"{file}: tune.trails: unknown setting. Did you mean tune.trials?",
     ]

@@ -61,14 +61,12 @@ def test_features_by_hand(by_hand, name, a, b):
     assert value(by_hand, name, "b") == pytest.approx(b, rel=1e-6, nan_ok=True)
 
 
-def test_the_shrunk_share_of_returns_by_hand(by_hand):
-    """7 units bought in 4 purchases, 1 sent back; the shop weighs as much as 5 purchases."""
-    state = by_hand.states["2018-06-30"]["returns"]
-    assert state == {"share": 1 / 7, "units_per_purchase": 7 / 4}
-    weight = 5 * 7 / 4
-    shrunk = {who: value(by_hand, "returns__share_shrunk", who) for who in "ab"}
-    assert shrunk["a"] == pytest.approx((1 + weight / 7) / (4 + weight), rel=1e-6)
-    assert shrunk["b"] == pytest.approx((weight / 7) / (3 + weight), rel=1e-6)
+def test_the_share_of_returns_over_that_of_the_shop_by_hand(by_hand):
+    """7 units bought, 1 sent back: by a, who bought 4 in 3 purchases; 1 weighs 5 purchases."""
+    assert by_hand.states["2018-06-30"]["returns"] == {"share": 1 / 7}
+    over = {who: value(by_hand, "returns__share_over_shop", who) for who in "ab"}
+    assert over["a"] == pytest.approx((3 * 7 / 4 + 5) / (3 + 5), rel=1e-6)
+    assert over["b"] == pytest.approx(5 / (1 + 5), rel=1e-6)
 
 
 def test_rows_are_in_order_of_cutoff_and_customer(shop):
@@ -100,7 +98,7 @@ def test_a_cutoff_among_others_is_the_cutoff_alone(shop):
 
 def test_given_states_are_replayed_and_not_fitted(shop):
     (cutoff,) = at(shop, "2019-09-01")
-    states = {"returns": {"share": 0.5, "units_per_purchase": 2.0}}
+    states = {"returns": {"share": 0.5}}
     fitted = dataset.build(shop, [cutoff], dataset.families())
     replayed = dataset.build(shop, [cutoff], dataset.families(), states=states)
     assert replayed.states == {str(cutoff): states}
@@ -109,7 +107,7 @@ def test_given_states_are_replayed_and_not_fitted(shop):
         for name in fitted.names
         if not np.array_equal(fitted.column(name), replayed.column(name), equal_nan=True)
     ]
-    assert different == ["returns__share_shrunk"]
+    assert different == ["returns__share_over_shop"]
 
 
 def test_take_keeps_every_cutoff_and_the_rows_asked_for(shop):

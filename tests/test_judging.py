@@ -14,7 +14,20 @@ from ppi_ml.progress import Progress
 
 
 def half(problem):
-    return lambda rows: np.full(len(rows), 0.5)
+    return lambda rows: np.full((len(rows), len(problem.days)), 0.5)
+
+
+class Rule:
+    """A baseline that has something to say of the rows it was asked about."""
+
+    def __init__(self, problem):
+        self.days = problem.days
+
+    def __call__(self, rows):
+        return np.exp(-0.01 * np.tile(self.days, (len(rows), 1)))
+
+    def note(self, rows):
+        return f"{len(rows)} rows, one curve"
 
 
 def never(problem):
@@ -24,9 +37,9 @@ def never(problem):
 BASELINES = [Baseline("half", "a coin", half), Baseline("never", "cannot be trained", never)]
 
 
-def judge(material, plan, stages="process", baselines=BASELINES):
-    quiet = Progress(quiet=True)
-    return judging.judge(material, plan, recipe_of(stages, "gaps"), FAMILIES, baselines, quiet)
+def judge(material, plan, stages="process", baselines=BASELINES, **more):
+    quiet, chosen = Progress(quiet=True), recipe_of(stages, "gaps")
+    return judging.judge(material, plan, chosen, FAMILIES, baselines, quiet, **more)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +59,8 @@ def judged(material, plan):
 
 def test_everybody_is_judged_at_every_test_cutoff(judged, plan, material):
     _, table = judged
-    assert table.columns == ["customer_id", "cutoff", "eligible", "purchased", "model", "half"]
+    keys = ["customer_id", "cutoff", "eligible", "purchased", "days"]
+    assert table.columns == [*keys, "model", "half"]
     assert table["cutoff"].unique().sort().to_list() == [str(c) for c in plan.outer.test]
     assert not table.select("customer_id", "cutoff").is_duplicated().any()
     assert table["model"].is_between(0, 1).all()
@@ -70,6 +84,13 @@ def test_outcomes_are_what_the_log_says(judged, plan, material):
         assert here["purchased"].to_list() == expected
 
 
+def test_days_are_those_waited_within_the_horizon(judged, plan):
+    _, table = judged
+    assert table["days"].is_between(0, plan.horizon).all()
+    assert (table.filter(~table["purchased"])["days"] == plan.horizon).all()
+    assert (table.filter(table["purchased"])["days"] < plan.horizon).mean() > 0.9
+
+
 def test_a_baseline_that_cannot_be_trained_is_named_with_its_reason(judged):
     scorecard, _ = judged
     assert "never" in " ".join(scorecard.notes)
@@ -81,6 +102,60 @@ def test_the_model_beats_a_coin(judged):
     scorecard, _ = judged
     assert scorecard.verdict.status == "better"
     assert scorecard.verdict.baseline == "half"
+
+
+def test_segments_are_judged_too(judged):
+    scorecard, table = judged
+    rows = {
+        row.segment: row.n
+        for row in scorecard.rows
+        if (row.model, row.metric, row.cutoff) == ("model", "log_loss", "pooled")
+    }
+    assert list(rows) == ["eligible", "one_time", "new", "frequent", "lapsed", "all"]
+    assert rows["eligible"] == table["eligible"].sum()
+    assert all(0 < rows[name] < rows["eligible"] for name in ("one_time", "new", "frequent"))
+
+
+def test_the_model_is_called_what_the_caller_says(material, plan, judged):
+    assert judged[0].labels["model"] == "the recipe of this run, stages process"
+    scorecard, _ = judge(material, plan, said="three members, averaged")
+    assert scorecard.labels == {"model": "three members, averaged", "half": "a coin",
+                                "never": "cannot be trained"}  # fmt: skip
+
+
+# ------------------------------------------------------------------ whole curves
+@pytest.fixture(scope="module")
+def curves(material, plan):
+    baselines = [*BASELINES, Baseline("rule", "one curve for everybody", Rule)]
+    return judge(replace(material, metric="ibs"), plan, baselines=baselines)
+
+
+def test_curves_are_judged_over_the_whole_horizon(curves):
+    scorecard, _ = curves
+    assert scorecard.verdict.metric == "ibs"
+    assert scorecard.verdict.text.startswith("better: integrated Brier score")
+    found = {row.metric for row in scorecard.rows if row.model == "rule"}
+    assert {"ibs", "coverage", "width", "c_index", "pinball", "returner_ratio"} <= found
+    assert "D-calibration" in " ".join(scorecard.notes)
+
+
+def test_a_baseline_may_add_a_note(curves, judged):
+    scorecard, table = curves
+    assert f"rule: {table.height} rows, one curve" in scorecard.notes
+    assert not any(note.startswith(("rule:", "half:")) for note in judged[0].notes)
+
+
+def test_the_table_holds_the_curve_of_the_model(curves, judged, plan):
+    _, table = curves
+    days = [1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60]
+    names = [f"no_event_by_{day}d" for day in days]
+    assert plan.horizon == 60
+    assert table.columns[-len(days) :] == names
+    survival = table.select(names).to_numpy()
+    assert (np.diff(survival, axis=1) <= 0).all() and (survival <= 1).all() and (survival > 0).all()
+    assert np.abs(survival[:, -1] - table["model"].to_numpy()).max() < 1e-6
+    assert survival[:, -1] == pytest.approx(judged[1]["model"].to_numpy())
+    assert table["rule"].to_numpy() == pytest.approx(np.exp(-0.6))
 
 
 def test_predictions_do_not_know_what_happens_after_the_test_cutoff(material, plan, judged):
@@ -116,8 +191,8 @@ def test_too_few_test_cutoffs_are_said(material, plan, chosen, said):
 
 
 def test_without_a_test_cutoff_nothing_is_judged(material, plan):
-    scorecard, table = judge(material, replace(plan, outer=None))
-    assert table is None
+    scorecard, table = judge(replace(material, metric="ibs"), replace(plan, outer=None))
+    assert table is None and scorecard.verdict.metric == "ibs"
     assert scorecard.verdict.status == "unjudged"
     assert "28 days" in scorecard.verdict.text
 

@@ -5,7 +5,7 @@ import pytest
 
 from ppi_ml import dataset, labels
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.labels import Durations
+from ppi_ml.models.durations import Durations
 
 FIRST = [("a", "2019-05-01T10:00:00"), ("b", "2019-05-02T10:00:00"), ("c", "2019-05-03T10:00:00")]
 

@@ -1,8 +1,9 @@
 """What holds for any log: order, buckets and company never change what is said of a customer."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from ppi_ml.engine.buckets import bucket_count
 from ppi_ml.events import RawTable, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.scoring import Scorer
+from ppi_ml.training import train
 
 START = datetime(2018, 1, 1, tzinfo=UTC)
 CUTOFF, END = "2019-01-15", "2019-02-01"
@@ -131,7 +133,7 @@ def scored(trained):
     """The scorer of a tiny bundle, its log, a cutoff, and the score table of everybody."""
     run, log = trained
     scorer, day = Scorer.load(run.bundle), "2019-12-15"
-    assert scorer.model.hazard.trees is not None
+    assert scorer.model.curve.staged.trees is not None
     table = scorer.score(log, day, everyone=True, days=[7, 30])
     return scorer, log, day, table.set_index("customer_id")
 
@@ -229,3 +231,158 @@ def test_company_and_order_of_a_batch_never_change_a_score(trained, picked, day)
     scores = dict(zip(whole["customer_id"], whole["churn_probability"], strict=True))
     told = asked[asked["status"] == "scored"]
     assert told["churn_probability"].tolist() == [scores[c] for c in told["customer_id"]]
+
+
+# ------------------------------------------------------------------ when the next order comes
+HORIZON, WINDOW = 60, 7
+ANY_DAY = st.dates(date(2019, 3, 1), date(2019, 12, 31)).map(str)
+LATER = st.lists(
+    st.fixed_dictionaries(
+        {
+            "customer": st.integers(0, 320),  # some of them are strangers
+            "happened": st.floats(-30, 60),
+            "lag": st.floats(0, 60),
+            "quantity": st.sampled_from([1.0, 999.0]),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def shop_tables(make_shop):
+    return make_shop(seed=2, customers=300, quitters=True)
+
+
+@pytest.fixture(scope="module")
+def timed(shop_tables, as_log, tmp_path_factory):
+    """(scorer, log): a tiny bundle of the target repurchase with all stages and members."""
+    log = as_log(shop_tables)
+    run = train(
+        log,
+        target="repurchase",
+        settings={
+            "target.horizon": f"{HORIZON}d",
+            "target.window": f"{WINDOW}d",
+            "tune.trials": 1,
+            "folds.train_cutoffs": 4,
+            "model.processes": ["mbg_nbd", "gaps"],
+            "model.stages": "process+glm+trees",
+            "model.members": "staged+cox+newest",
+            "model.trees": {"num_leaves": 6, "learning_rate": 0.05, "min_data_in_leaf": 50,
+                            "lambda_l2": 10.0},
+            "baselines": ["kaplan_meier"],
+            "engine.threads": 1,
+            "output.folder": str(tmp_path_factory.mktemp("runs")),
+        },
+        track=False,
+    )  # fmt: skip
+    scorer = Scorer.load(run.bundle)
+    assert set(scorer.model.curve.weights) == {"staged", "cox", "newest"}
+    return scorer, log
+
+
+@settings(max_examples=8)
+@given(ANY_DAY)
+def test_every_reading_of_the_next_order_agrees_with_the_curve(timed, day):
+    scorer, log = timed
+    table = scorer.score(log, day, everyone=True, allow_stale=True)
+    curves = scorer.curves(log, day, allow_stale=True)
+    assert table["customer_id"].tolist() == list(curves.keys["customer_id"])
+    whole = curves.survival(np.arange(curves.max_days + 1))
+    assert (whole[:, 0] == 1).all()
+    assert (np.diff(whole, axis=1) <= 0).all()
+    assert (whole > 0).all()
+
+    np.testing.assert_array_equal(table["churn_probability"], whole[:, HORIZON])
+    ordered = table.filter(like="p_order_")
+    assert list(ordered) == [f"p_order_{d}d" for d in (7, 14, 30, HORIZON)]
+    np.testing.assert_array_equal(ordered, 1 - whole[:, [7, 14, 30, HORIZON]])
+    later = table["later_than_horizon"].to_numpy(dtype=bool)
+    clear = np.abs(whole[:, HORIZON] - 0.5) > 1e-9
+    np.testing.assert_array_equal(later[clear], (whole[:, HORIZON] > 0.5)[clear])
+    _check_quantiles(table, curves, whole, day)
+    _check_best_window(table, whole, day)
+
+
+def _check_quantiles(table, curves, whole, day):
+    """P10 <= P50 <= P90, the curve is there where they say, and no date lies before the cutoff."""
+    days = {p: table[f"next_p{p}_days"].to_numpy(dtype=float) for p in (10, 50, 90)}
+    reached = {p: np.nan_to_num(found, nan=np.inf) for p, found in days.items()}
+    assert (reached[10] <= reached[50]).all()
+    assert (reached[50] <= reached[90]).all()
+    for p, found in days.items():
+        known = np.flatnonzero(~np.isnan(found))
+        there = curves.survival(found[known])[known, np.arange(len(known))]
+        np.testing.assert_allclose(there, 1 - p / 100, rtol=0, atol=1e-9)
+        assert (whole[np.isnan(found), -1] > 1 - p / 100).all()
+        dates = table[f"next_p{p}_date"]
+        np.testing.assert_array_equal(dates.isna(), np.isnan(found))
+        assert (dates.dropna() >= day).all()
+    dates = table[["next_p10_date", "next_p50_date", "next_p90_date"]].to_numpy()
+    assert not (dates[:, :-1] > dates[:, 1:]).any()
+
+
+def _check_best_window(table, whole, day):
+    """No window of that width within the horizon is likelier, and it begins at the cutoff or on."""
+    start = (table["best_window_start"] - np.datetime64(day)).dt.days.to_numpy()
+    mass = whole[:, : HORIZON - WINDOW + 1] - whole[:, WINDOW : HORIZON + 1]
+    np.testing.assert_array_equal(start, mass.argmax(axis=1))
+    np.testing.assert_array_equal(table["best_window_probability"], mass.max(axis=1))
+    length = table["best_window_end"] - table["best_window_start"]
+    assert (length.dt.days == WINDOW - 1).all()
+
+
+@settings(max_examples=12)
+@given(st.sampled_from(["2019-06-03", "2019-12-15T13:00:00"]), LATER)
+def test_what_becomes_known_at_the_cutoff_or_later_changes_no_score(
+    timed, shop_tables, as_log, day, later
+):
+    scorer, log = timed
+    cutoff = Cutoff.parse(day, log.timezone)
+    at = datetime.fromtimestamp(cutoff.at / 1e6, UTC)
+    lines = shop_tables["order_lines"]
+    extra = pl.DataFrame(
+        [_known_later(row, number, at) for number, row in enumerate(later)],
+        schema={name: lines.schema[name] for name in lines.columns},
+    )
+    more = as_log({**shop_tables, "order_lines": pl.concat([lines, extra])})
+    assert more.fingerprint != log.fingerprint
+    then, now = (scorer.score(each, day, everyone=True) for each in (log, more))
+    pd.testing.assert_frame_equal(now, then, check_exact=True)
+
+
+def _known_later(row, number, cutoff):
+    """An order that was known at the cutoff or after it, whenever it happened."""
+    happened = cutoff + timedelta(days=row["happened"])
+    return {
+        "customer_id": f"c{row['customer']}",
+        "order_id": f"later{number}",
+        "line_id": 0,
+        "sku": "s1",
+        "quantity": row["quantity"],
+        "unit_price": 5.0,
+        "order_type": "one_off",
+        "occurred_at": happened,
+        "known_at": max(happened, cutoff) + timedelta(days=row["lag"]),
+    }
+
+
+def test_one_customer_in_a_request_is_that_customer_s_row_of_the_table(timed):
+    scorer, log = timed
+    day = "2019-12-15"
+    table = scorer.score(log, day, everyone=True).set_index("customer_id", drop=False)
+    for customer in some(list(table.index))[:25]:
+        said = scorer.one(request_of(log.until(day), customer), day)
+        row = table.loc[customer]
+        assert list(said.values) == list(table.columns)
+        for name, value in said.values.items():
+            if isinstance(value, float):
+                assert value == pytest.approx(row[name], rel=0, abs=1e-9 * max(1, abs(value))), name
+            elif value is None:
+                assert pd.isna(row[name]), name
+            else:
+                assert (pd.Timestamp(value) if isinstance(value, date) else value) == row[name], (
+                    name
+                )

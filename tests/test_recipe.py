@@ -1,15 +1,22 @@
 """One way to fit: nothing after the fold's end reaches a fit, and labels are those of that day."""
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
-from tests.materials import FAMILIES, material_of, plan_of, rebuilt, recipe_of
+from tests.materials import FAMILIES, TREES, material_of, plan_of, rebuilt, recipe_of
 
-from ppi_ml import dataset, labels, recipe
+from ppi_ml import dataset, recipe, rows
 from ppi_ml.instants import DAY_US
+from ppi_ml.models import covariates, cox, hazard
+from ppi_ml.models.curve import expand
+from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import STAGES
-from ppi_ml.recipe import Problem
+from ppi_ml.problem import Problem
+from ppi_ml.recipe import HALVES, HEDGED, STAGED, THREE
 
 
 @pytest.fixture(scope="module")
@@ -38,37 +45,95 @@ def test_a_cutoff_that_nothing_is_known_about_is_left_out(material, plan):
     assert material.part(fold)[0].cutoffs == fold.train[:-1]
 
 
-def test_a_fit_is_that_of_the_log_cut_at_the_end_of_the_fold(material, plan, trained):
+def told(mixture):
+    """Everything that was fitted, as text and numbers."""
+    staged, proportional, newest = mixture.staged, mixture.cox, mixture.newest
+    return {
+        "edges": staged.settings.edges,
+        "weights": mixture.weights,
+        "staged": [staged.glm and staged.glm.to_dict(), staged.trees and staged.trees.text],
+        "cox": proportional
+        and [proportional.baseline.tolist(), proportional.trees and proportional.trees.text],
+        "newest": newest and [newest.glm.to_dict(), newest.trees, mixture.newest_seen],
+    }
+
+
+@pytest.fixture(scope="module")
+def fitted(material, plan):
+    """The recipe with all its members, on the outer fold."""
+    return recipe.fit(material, plan.outer, recipe_of(members=THREE))
+
+
+@pytest.mark.parametrize("members", [STAGED, THREE, HEDGED, HALVES])
+def test_a_fit_is_that_of_the_log_cut_at_the_end_of_the_fold(material, plan, trained, members):
     """The future of the fold's end is nowhere: neither in labels, features, nor processes."""
     log, fold = trained[1], plan.outer
     before = replace(plan, final=fold, outer=None)
     cut = rebuilt(log.until(fold.end), before, material.settling)
-    chosen = recipe_of()
+    chosen = recipe_of(members=members)
     whole, part = recipe.fit(material, fold, chosen), recipe.fit(cut, fold, chosen)
-    assert whole.glm.to_dict() == part.glm.to_dict()
-    assert whole.trees.text == part.trees.text
-    assert whole.settings.edges == part.settings.edges
+    assert whole.staged.glm and whole.staged.trees
+    if members in (THREE, HEDGED):
+        assert whole.cox.trees and whole.newest.glm
+    assert told(whole) == told(part)
+    of_whole, of_part = recipe.typical(material, fold, whole), recipe.typical(cut, fold, part)
+    assert of_whole.to_dict() == of_part.to_dict()
 
 
-def test_predictions_are_those_of_the_log_cut_at_the_test_cutoff(material, plan, trained):
+def test_later_events_however_absurd_reach_no_member(material, plan, make_shop, as_log, fitted):
+    """What became known at or after the end is replaced by orders of everybody, every day."""
+    fold = plan.outer
+    poisoned = as_log(spoiled(make_shop(seed=1, customers=400, quitters=True), fold.end))
+    before = replace(plan, final=fold, outer=None)
+    again = recipe.fit(rebuilt(poisoned, before, material.settling), fold, recipe_of(members=THREE))
+    assert told(again) == told(fitted)
+    later = replace(fold, end=fold.test[-1])
+    spoilt = replace(material, log=poisoned).part(later)[1]
+    assert spoilt.observed.sum() > material.part(later)[1].observed.sum()
+
+
+def spoiled(tables, end):
+    """The tables of a shop in which everybody orders on every tenth day from the end on."""
+    lines = tables["order_lines"]
+    known = pl.col("known_at").dt.epoch("us") < end.at
+    people = lines["customer_id"].unique().sort()
+    days = range(0, 120, 10)
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=end.at)
+    more = pl.DataFrame({
+        "customer_id": [c for c in people for _ in days],
+        "occurred_at": [at + timedelta(days=d, minutes=1) for _ in people for d in days],
+    }).with_columns(
+        pl.col("occurred_at").alias("known_at"),
+        pl.format("poison{}", pl.int_range(pl.len())).alias("order_id"),
+        line_id=pl.lit(0), sku=pl.lit("poison"), quantity=pl.lit(9999.0),
+        unit_price=pl.lit(8888.0), order_type=pl.lit("one_off"),
+    )  # fmt: skip
+    more = more.select(pl.col(name).cast(lines.schema[name]) for name in lines.columns)
+    return {
+        "order_lines": pl.concat([lines.filter(known), more]),
+        "returns": tables["returns"].filter(known),
+    }
+
+
+def test_predictions_are_those_of_the_log_cut_at_the_test_cutoff(material, plan, trained, fitted):
     log, fold = trained[1], plan.outer
-    fitted = recipe.fit(material, fold, recipe_of())
     states = material.data.states[str(fold.end)]
     at = fold.test[-1]
-    told = [
+    found = [
         recipe.curves(
             fitted, dataset.build(known, [at], FAMILIES, states=states), material.states, fold.end
         ).cumulative.tolist()
         for known in (log, log.until(at))
     ]
-    assert told[0] == told[1]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("stages", STAGES)
 def test_stages_are_fitted_as_far_as_the_recipe_says(material, plan, stages):
     fitted = recipe.fit(material, plan.outer, recipe_of(stages, alone="gaps"))
-    assert (fitted.glm is not None) == (stages != STAGES[0])
-    assert (fitted.trees is not None) == (stages == STAGES[2])
+    assert (fitted.staged.glm is not None) == (stages != STAGES[0])
+    assert (fitted.staged.trees is not None) == (stages == STAGES[2])
+    assert (fitted.settings.stages, fitted.settings.alone) == (stages, "gaps")
     data = material.data.at([plan.outer.end])
     curves = recipe.curves(fitted, data, material.states, plan.outer.end)
     survival = curves.survival([float(material.horizon)])[:, 0]
@@ -102,10 +167,125 @@ def test_a_season_needs_a_year_and_a_half(material, plan):
 
 
 def test_a_recipe_is_data():
-    told = recipe_of("process", "gaps", lambda_l2=3.0).to_dict()
+    told = recipe_of("process", "gaps", lambda_l2=3.0, members=HALVES).to_dict()
     assert told["stages"] == "process"
     assert told["alone"] == "gaps"
     assert told["trees"]["lambda_l2"] == 3.0
+    assert told["members"] == "staged+processes"
+    assert json.loads(json.dumps(told)) == told
+
+
+# ------------------------------------------------------------------ who is in the mixture
+def is_ripe(material, fold):
+    return any(material.sight(c, fold.end) >= material.horizon for c in fold.train)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        (STAGED, {"staged": 1}),
+        (THREE, {"staged": 0.5, "cox": 0.25, "newest": 0.25}),
+        (HALVES, {"staged": 0.5, "processes": 0.5}),
+        (HEDGED, {"staged": 0.4, "cox": 0.2, "newest": 0.2, "processes": 0.2}),
+    ],
+)
+def test_the_members_are_those_of_the_recipe(material, plan, members, expected):
+    """On a fold with a ripe snapshot, too young for a season."""
+    (fold,) = plan.inner
+    assert is_ripe(material, fold)
+    fitted = recipe.fit(material, fold, recipe_of(members=members))
+    assert not fitted.settings.season
+    assert fitted.weights == pytest.approx(expected)
+
+
+def test_the_processes_leave_when_there_is_a_season(material, plan, fitted):
+    hedged = recipe.fit(material, plan.outer, recipe_of(members=HEDGED))
+    assert hedged.settings.season
+    assert is_ripe(material, plan.outer)
+    assert told(hedged) == told(fitted)
+    without = recipe.fit(replace(material, season=False), plan.outer, recipe_of(members=HEDGED))
+    assert set(without.weights) == {"staged", "cox", "newest", "processes"}
+    halves = recipe.fit(material, plan.outer, recipe_of(members=HALVES))
+    assert halves.weights == {"staged": 0.5, "processes": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [(THREE, {"staged", "cox"}), (HEDGED, {"staged", "cox", "processes"}),
+     (HALVES, {"staged", "processes"})],
+)  # fmt: skip
+def test_without_a_ripe_snapshot_there_is_no_newest(material, plan, members, expected):
+    """With a season, so that nothing else can bring in the processes."""
+    far = replace(material, horizon=120)
+    assert not is_ripe(far, plan.outer)
+    fitted = recipe.fit(far, plan.outer, recipe_of(members=members))
+    assert fitted.settings.season
+    assert set(fitted.weights) == expected
+    assert (fitted.newest, fitted.newest_seen) == (None, 0)
+
+
+@pytest.mark.parametrize("members", [THREE, HEDGED, HALVES])
+def test_a_process_alone_stays_alone(material, plan, members):
+    fitted = recipe.fit(material, plan.outer, recipe_of(STAGES[0], "gaps", members=members))
+    assert fitted.weights == {"staged": 1}
+    assert (fitted.staged.glm, fitted.settings.alone) == (None, "gaps")
+
+
+def test_without_trees_staged_has_none_and_the_others_stay(material, plan):
+    fitted = recipe.fit(material, plan.outer, recipe_of(STAGES[1], members=THREE))
+    assert fitted.staged.trees is None
+    assert set(fitted.weights) == {"staged", "cox", "newest"}
+
+
+def test_where_no_round_of_trees_helped_the_stages_say_so(material, plan):
+    fitted = recipe.fit(material, plan.outer, recipe_of(members=THREE, min_data_in_leaf=10**6))
+    assert fitted.settings.stages == STAGES[1]
+    assert (fitted.staged.trees, fitted.cox.trees) == (None, None)
+    assert fitted.weights == {"staged": 0.5, "cox": 0.25, "newest": 0.25}
+
+
+def test_the_newest_learns_from_the_newest_ripe_snapshot_alone(material, plan, fitted):
+    fold, settings = plan.outer, fitted.settings
+    data, waits = material.part(fold)
+    ripe = [c for c in data.cutoffs if material.sight(c, fold.end) >= material.horizon]
+    assert len(ripe) > 1
+    sight = material.sight(ripe[-1], fold.end)
+    assert fitted.newest_seen == sum(edge <= sight for edge in settings.edges[1:])
+    assert settings.edges[fitted.newest_seen] >= material.horizon
+    assert not fitted.newest.settings.season
+    here = np.arange(len(data))[data.rows_at(ripe[-1])]
+    own = hazard.fit_smooth(
+        rows.build(data.at(ripe[-1:]), material.states, settings.edges),
+        waits.days[here], waits.observed[here], fitted.newest.settings,
+    )  # fmt: skip
+    assert fitted.newest.glm.to_dict() == own.hazard.glm.to_dict()
+
+
+def test_proportional_hazards_take_the_season_from_staged(material, plan, fitted):
+    """And in every interval as many purchases are expected of them as were seen."""
+    data, waits = material.part(plan.outer)
+    built = rows.build(data, material.states, fitted.settings.edges)
+    made = expand(waits.days, waits.observed, fitted.settings.edges, material.whole_days)
+    rate = np.exp(fitted.log_hazards(built)["cox"])[made.row, made.interval]
+    expected = np.bincount(made.interval, rate * made.exposure)
+    assert expected == pytest.approx(np.bincount(made.interval, made.event), rel=1e-9)
+    season = covariates.season_effect(fitted.staged.glm, built.day, fitted.settings)
+    assert np.ptp(season) > 0.01
+
+
+def test_customers_compete_with_those_of_their_own_cutoff(material, plan, fitted):
+    data, waits = material.part(plan.outer)
+    settings = fitted.settings
+    built = rows.build(data, material.states, settings.edges)
+    inputs, names = built.standing(settings)
+    own = cox.fit(
+        inputs, names, cox.Waits(waits.days, waits.observed, data.cutoff_index, built.key),
+        settings.edges, TREES, seed=material.seed, threads=material.threads,
+        season=covariates.season_effect(fitted.staged.glm, built.day, settings),
+    )  # fmt: skip
+    assert len(data.cutoffs) > 3
+    assert fitted.cox.trees.text == own.trees.text
+    assert fitted.cox.baseline.tolist() == own.baseline.tolist()
 
 
 def test_ripe_cutoffs_have_seen_their_whole_horizon(material, plan):
@@ -141,4 +321,4 @@ def test_a_problem_knows_its_fold(material, plan):
     assert problem.state == material.states.by_cutoff[str(plan.outer.end)]
     assert len(problem.histories(problem.data)) == len(problem.data) == len(problem.durations)
     assert len(problem.keys(problem.data)) == len(problem.data)
-    assert isinstance(problem.durations, labels.Durations)
+    assert isinstance(problem.durations, Durations)

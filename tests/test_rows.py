@@ -10,6 +10,7 @@ import pytest
 from ppi_ml import dataset, rows
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
+from ppi_ml.models.covariates import RECENT_DAYS
 
 
 def build(log, *days):
@@ -115,6 +116,20 @@ def test_the_model_reads_one_row_per_row_of_the_matrix(shop):
     part = rows.build(data.at(data.cutoffs[:1]), states, [0.0, 10.0, 30.0, 90.0])
     np.testing.assert_array_equal(part.log_hazards, built.log_hazards[first])
     np.testing.assert_array_equal(part.gap_place, built.gap_place[first])
+
+
+def test_purchases_of_the_last_days_by_hand(log_of):
+    before = (3, 10, 20, 60, 200)  # one more in every longer window
+    end = datetime(2019, 1, 1)
+    lines = [("a", str(end - timedelta(days=days))) for days in before]
+    lines += [("b", "2018-12-31T09:00:00"), ("b", "2018-12-31T15:00:00")]  # one purchase day
+    data = build(log_of(lines, start="2017-06-01", until="2019-06-01"), "2019-01-01")
+    state = {"mean": 3.0, "between": 1.0, "within": 0.5, "spread": 0.1}
+    states = rows.ProcessStates(("gaps",), {"2019-01-01": {"gaps": state}}, {})
+    recent = rows.build(data, states, [0.0, 30.0]).recent
+    assert RECENT_DAYS == (7, 14, 30, 90, 365)
+    assert recent[data.customers.to_list().index("a")].tolist() == [1, 2, 3, 4, 5]
+    assert recent[data.customers.to_list().index("b")].tolist() == [1, 1, 1, 1, 1]
 
 
 def test_a_customer_without_gaps_has_the_shop_s_place_and_others_lean_to_their_own(log_of):

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -300,6 +300,63 @@ def copy_of(bundle, folder, change, **manifest):
     return folder
 
 
+# ------------------------------------------------------------------ readings of repurchase
+@pytest.fixture(scope="module")
+def timing(trained, tmp_path_factory):
+    """The same curves, read by the target repurchase with windows of three days."""
+
+    def reread(files):
+        target = json.loads(files["target.json"])
+        files["target.json"] = json.dumps({**target, "name": "repurchase", "reading": "repurchase"})
+        assert "window: 7d" in files["config.yaml"]
+        files["config.yaml"] = files["config.yaml"].replace("window: 7d", "window: 3d")
+
+    folder = tmp_path_factory.mktemp("timing") / "bundle"
+    return Scorer.load(copy_of(trained[0].bundle, folder, reread))
+
+
+def test_the_readings_of_repurchase_are_of_the_curve_of_churn(timing, scorer, log, everybody):
+    table = timing.score(log, END, everyone=True, days=[7])
+    assert set(table["target"]) == {"repurchase"}
+    assert table["churn_probability"].tolist() == everybody["churn_probability"].tolist()
+    assert table["p_order_60d"].tolist() == (1 - everybody["churn_probability"]).tolist()
+    assert table["p_order_7d"].to_numpy() == pytest.approx(1 - table["no_event_by_7d"].to_numpy())
+    curves = scorer.curves(log, END)
+    for p in (10, 50, 90):
+        days = curves.quantile(p / 100)
+        reached = np.isfinite(days)
+        assert table[f"next_p{p}_days"].isna().tolist() == (~reached).tolist()
+        dates = pd.Timestamp(END) + pd.to_timedelta(np.ceil(days[reached]) - 1, unit="D")
+        assert table.loc[reached, f"next_p{p}_date"].tolist() == dates.tolist()
+    assert 0 < table["later_than_horizon"].mean() < 1
+    length = table["best_window_end"] - table["best_window_start"]
+    assert set(length.dt.days + 1) == {3}
+    assert (table["best_window_start"] >= END).all()
+
+
+def test_the_table_of_repurchase_keeps_columns_and_types_for_anybody(timing, log):
+    whole = timing.score(log, END, everyone=True)
+    lapsed = set(whole["customer_id"]) - set(timing.score(log, END)["customer_id"])
+    for ids in (["nobody"], [min(lapsed), "nobody"], [whole["customer_id"][0]]):
+        asked = timing.score(log, END, ids=ids)
+        assert list(asked.columns) == list(whole.columns)
+        assert asked.dtypes.equals(whole.dtypes)
+    nothing = timing.score(log, END, ids=["nobody"]).iloc[0]
+    assert nothing.filter(regex="churn|horizon|order|next|best").isna().all()
+
+
+def test_one_customer_now_is_told_dates_from_now_on(timing):
+    said = timing.one({"order_lines": [line("2019-11-01")]}, "2019-12-01T18:00:00").values
+    assert said["cutoff"] == "2019-12-01T18:00:00"
+    first = date(2019, 12, 1)
+    assert first <= said["next_p10_date"]
+    # the moment lies on that day of the clock, counted from 18:00
+    begun = (said["next_p10_date"] - first).days
+    assert begun < 0.75 + said["next_p10_days"] <= begun + 1
+    assert (said["best_window_end"] - said["best_window_start"]).days == 3  # until 18:00
+    assert said["later_than_horizon"] in (True, False)
+
+
 def test_a_damaged_bundle_is_refused_before_lightgbm_sees_it(trained, tmp_path, monkeypatch):
     folder = copy_of(trained[0].bundle, tmp_path / "bundle", lambda files: None)
     Scorer.load(folder)
@@ -323,7 +380,7 @@ def test_a_run_folder_is_found_to_hold_its_bundle(trained, scorer):
 def test_a_bundle_that_answers_otherwise_than_in_training_is_refused(trained, tmp_path):
     def louder(files):
         glm = json.loads(files["glm.json"])
-        glm["intercept"] += 1e-6
+        glm["staged"]["intercept"] += 1e-6
         files["glm.json"] = json.dumps(glm)
 
     folder = copy_of(trained[0].bundle, tmp_path / "bundle", louder)

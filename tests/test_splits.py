@@ -101,7 +101,7 @@ def test_the_default_plan_of_two_years_by_hand():
     assert len(plan.outer.train) == 12
     assert dates(plan.outer.train[-2:]) == ["2019-03-06", "2019-04-05"]
     assert str(plan.final.end) == "2019-11-01"
-    assert len(plan.final.train) == 12
+    assert len(plan.final.train) == 18  # back to the first, of at most 24
 
 
 def test_a_year_asked_for_273_days_is_judged_at_fewer():

@@ -384,6 +384,41 @@ def test_trees_without_a_penalty_can_be_searched(small, tmp_path):
     assert bundles.load(run.bundle).manifest["recipe"]["trees"]["lambda_l2"] < 1e-5
 
 
+# ------------------------------------------------------------------ losses and members
+@pytest.mark.parametrize(
+    ("target", "asked", "loss"),
+    [("churn", {}, "log_loss"), ("repurchase", {}, "ibs"),
+     ("churn", {"tune.objective": "ibs"}, "ibs"),
+     ("repurchase", {"tune.objective": "log_loss"}, "log_loss")],
+)  # fmt: skip
+def test_what_is_searched_for_is_the_loss_of_the_target_unless_asked(
+    small, tmp_path, target, asked, loss
+):
+    """The scorecard judges by the target's own loss all the same."""
+    sets = TINY | {"output.folder": str(tmp_path), "tune.trials": 1, "baselines": []} | asked
+    run = training.train(small, target=target, settings=sets, track=False)
+    told = json.loads((run.folder / "tuning.json").read_text())
+    (trial,) = told["trials"]
+    assert {"log_loss", "ibs"} & set(trial) == {loss}
+    assert f"({loss} at level on forward folds: " in told["why"]
+    assert run.verdict.metric == {"churn": "log_loss", "repurchase": "ibs"}[target]
+
+
+@pytest.mark.parametrize(
+    ("members", "weights"),
+    [("auto", {"staged": 0.5, "processes": 0.5}), ("staged", {"staged": 1.0}),
+     ("staged+cox+newest", {"staged": 0.5, "cox": 0.25, "newest": 0.25})],
+)  # fmt: skip
+def test_members_are_those_that_were_asked_for_and_few_by_themselves(
+    small, tmp_path, members, weights
+):
+    sets = {"model.members": members, "model.stages": "process+glm", "baselines": []}
+    bundle = bundles.load(train(small, tmp_path, **sets).bundle)
+    assert bundle.json("target.json")["curve"]["members"] == weights
+    assert bundle.manifest["recipe"]["members"] == ("staged+processes" if members == "auto"
+                                                    else members)  # fmt: skip
+
+
 # ------------------------------------------------------------------ families and lags
 def test_cadence_is_added_for_the_curve_and_kept_from_the_trees(small, tmp_path, monkeypatch):
     """Where only orders were asked for: the same curves before the bundle is written and after."""
@@ -397,14 +432,15 @@ def test_cadence_is_added_for_the_curve_and_kept_from_the_trees(small, tmp_path,
     assert model.families == loaded.model.families == ("cadence", "orders")
     assert any(name.startswith("cadence__") for name in model.columns)
     for found in (model, loaded.model):
-        seen = {*found.hazard.settings.tree_names, *found.hazard.trees.names}
+        staged = found.curve.staged
+        seen = {*staged.settings.tree_names, *staged.trees.names}
         assert any(name.startswith("orders__") for name in seen)
         assert not any(name.startswith("cadence__") for name in seen)
     end = small.observed_until
     chosen = dataset.for_the_model(dataset.families(["orders"], (45,)))
     log = small.until(end)
     data = dataset.build(log, [end], chosen, states=model.family_states)
-    before = recipe.curves(model.hazard, data, model.processes, end)
+    before = recipe.curves(model.curve, data, model.processes, end)
     assert before.cumulative.tolist() == loaded.curves(log, end).cumulative.tolist()
 
 
@@ -450,6 +486,13 @@ FAMILY = replace(FAMILY, name="yours")
         (TARGET.format("entity='order'"), "target.name: mine: .*entity customer"),
         (TARGET.format("kind='probability'"), "target.name: mine: .*kind duration"),
         (TARGET.format("reading='lifetime'"), "target.name: mine: .*reading churn"),
+        (
+            TARGET.format("event='returns'"),
+            "target.name: mine: it reads the curve of repurchase, "
+            "so entity, kind and event must be the same",
+        ),
+        (TARGET.format("of='churn'"), "target.name: mine: .* churn must have a curve of its own"),
+        (TARGET.format("of='repurchse'"), "repurchse.*Did you mean repurchase"),
     ],
 )
 def test_a_plugin_that_cannot_be_trained_is_refused_before_any_work(small, tmp_path, text, message):

@@ -1,36 +1,43 @@
-"""The search: defaults first, resumable, honest about its budget, and level-free."""
+"""The search: defaults first, resumable, honest about its budget and about how little there is."""
 
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from tests.materials import TREES, material_of, plan_of, recipe_of
 
-from ppi_ml import tuning
+from ppi_ml import choosing, questions, tuning
+from ppi_ml.models import boost
 from ppi_ml.models.hazard import STAGES
-from ppi_ml.tuning import Budget, at_level, search
+from ppi_ml.recipe import HALVES, HEDGED, MEMBERS, THREE
+from ppi_ml.tuning import Budget, search
 
 SETTINGS = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2")
 
 
 @pytest.fixture
-def asked(trained, monkeypatch):
-    """A search on the forward folds of the shop, from few rows."""
-    monkeypatch.setattr(tuning, "TUNING_ROWS", 3000)
+def asked_as_it_is(trained, monkeypatch):
+    """A search on the forward folds of the shop, a small one, from few rows with few trees."""
+    monkeypatch.setattr(questions, "TUNING_ROWS", 3000)
+    monkeypatch.setattr(boost, "MOST_ROUNDS", 30)
     log = trained[1]
     material, plan = replace(material_of(log), threads=1), plan_of(log)
 
-    def ask(trials=2, stages="auto", inner=plan.inner, default=None, **more):
+    def ask(trials=2, stages="auto", inner=plan.inner, default=None, metric="log_loss", **more):
         return search(
-            material, inner, plan.outer, default or recipe_of(),
+            replace(material, metric=metric), inner, plan.outer, default or recipe_of(),
             stages=stages, budget=Budget(trials, None), **more,
         )  # fmt: skip
 
     return ask
+
+
+@pytest.fixture
+def asked(asked_as_it_is, monkeypatch):
+    """The same, as if the purchases of the shop were enough for trees."""
+    monkeypatch.setattr(choosing, "THIN_PURCHASES", 100)
+    return asked_as_it_is
 
 
 def settings_of(trial):
@@ -45,6 +52,32 @@ def test_the_defaults_are_trial_0_and_stay_unless_beaten(asked):
     assert trials[0]["state"] == "complete"
     best = min((t for t in trials if t["state"] == "complete"), key=lambda t: t["log_loss"])
     assert found.recipe.trees in (TREES, settings_of(best))
+
+
+@pytest.mark.parametrize(
+    ("gains", "noise", "taken"),
+    [((0.1, 0.1), 0.0, True), ((0.1, 0.001), 0.0, True), ((0.5, -0.001), 0.0, False),
+     ((0.001, 0.001), 1.0, False), ((0.2, 0.2), 1.0, True)],
+)  # fmt: skip
+def test_the_defaults_stay_unless_beaten_on_every_fold_and_by_more_than_chance(
+    asked, trained, monkeypatch, gains, noise, taken
+):
+    """On made-up losses of 200 rows a fold; a standard error is 0.05 where there is noise."""
+    luck = noise * np.random.default_rng(1).normal(size=200)
+    luck -= luck.mean()
+    folds = {}
+
+    def row_losses(question, trees):
+        fold = folds.setdefault(id(question), len(folds))
+        return np.ones(200) if trees == TREES else np.ones(200) - gains[fold] + luck
+
+    monkeypatch.setattr(tuning, "row_losses", row_losses)
+    monkeypatch.setattr(tuning, "_with_trees", lambda _, trees: trees)
+    (fold,) = plan_of(trained[1]).inner
+    found = asked(trials=2, stages=STAGES[2], inner=(fold, fold))
+    assert [trial["state"] for trial in found.trials] == ["complete"] * 2
+    assert (found.recipe.trees == settings_of(found.trials[1])) == taken
+    assert (found.recipe.trees == TREES) == (not taken)
 
 
 def test_defaults_outside_the_usual_ranges_are_trial_0_too(asked):
@@ -63,14 +96,66 @@ def test_no_penalty_at_all_can_be_a_default(asked):
     assert found.recipe.trees["lambda_l2"] in (0.0, *tried)
 
 
-def test_the_stage_with_the_least_loss_is_chosen_and_the_reason_given(asked):
+ALONE = {"process mean", "process mbg_nbd", "process gaps"}
+
+
+def test_every_stage_and_every_process_is_weighed_and_the_reason_given(asked):
     found = asked(trials=1)
-    processes = {name: loss for name, loss in found.losses.items() if name.startswith("process ")}
-    by_stage = {STAGES[0]: min(processes.values()), **{s: found.losses[s] for s in STAGES[1:]}}
-    assert set(processes) == {"process mbg_nbd", "process gaps"}
-    assert found.recipe.stages == min(by_stage, key=by_stage.get)
-    assert found.recipe.alone == min(processes, key=processes.get).removeprefix("process ")
-    assert found.why.startswith(f"{found.recipe.stages} had the least log-loss")
+    assert set(found.losses) == {*STAGES[1:], *ALONE}
+    chosen = found.recipe.stages
+    if chosen == STAGES[0]:
+        chosen = f"process {found.recipe.alone or 'mean'}"
+    assert found.losses[chosen] <= found.losses[STAGES[2]]
+    assert found.recipe.members == HEDGED
+    assert found.why.startswith("with 326 customers and 194 purchases to learn from, ")
+    listed = ", ".join(f"{name} {loss:.4f}" for name, loss in sorted(found.losses.items()))
+    assert found.why.endswith(f"(log_loss at level on forward folds: {listed})")
+
+
+def test_with_few_purchases_no_trees_are_tried_and_it_says_so(asked_as_it_is):
+    found = asked_as_it_is(trials=5)
+    assert found.trials == ()
+    assert set(found.losses) == {STAGES[1], *ALONE}
+    assert found.recipe.stages in STAGES[:2]
+    assert found.recipe.members == HALVES
+    assert found.why.startswith("with 326 customers and 194 purchases to learn from, ")
+    assert "without trees" in found.why or "used alone" in found.why
+
+
+def test_with_next_to_none_a_process_is_used_alone_and_it_says_so(asked, monkeypatch):
+    monkeypatch.setattr(choosing, "_FEW_PURCHASES", 195)
+    found = asked(trials=5)
+    best = min(ALONE, key=found.losses.get)
+    title = {"process mbg_nbd": "the MBG/NBD process was", "process gaps": "the shrunk-gaps process"
+             " was", "process mean": "the mean of the processes was"}[best]  # fmt: skip
+    assert (found.trials, set(found.losses)) == ((), ALONE)
+    assert found.recipe.stages == STAGES[0]
+    assert f"process {found.recipe.alone or 'mean'}" == best
+    assert f"with 326 customers and 194 purchases to learn from, {title} used alone" in found.why
+
+
+@pytest.mark.parametrize("members", MEMBERS)
+def test_members_that_are_asked_for_are_kept(asked_as_it_is, members):
+    assert asked_as_it_is(trials=1, members=members).recipe.members == members
+
+
+def test_the_integrated_brier_score_can_be_what_is_searched_for(asked):
+    found = asked(trials=3, metric="ibs")
+    assert [set(trial) for trial in found.trials] == [{"number", "state", "ibs", *SETTINGS}] * 3
+    tried = [trial["ibs"] for trial in found.trials if trial["state"] == "complete"]
+    assert all(0.05 < loss < 0.25 for loss in (*tried, *found.losses.values()))
+    if found.recipe.trees == TREES:
+        assert found.losses[STAGES[2]] == tried[0]
+    assert "(ibs at level on forward folds: " in found.why
+    assert found.losses != asked(trials=1).losses
+
+
+def test_a_search_knows_nothing_of_the_members_beside_staged(asked):
+    """They have no settings to choose, and no fold can tell what they are worth."""
+    one, other = (asked(trials=3, members=members) for members in ("staged", THREE))
+    assert one.trials == other.trials
+    assert one.losses == other.losses
+    assert replace(one.recipe, members=THREE) == other.recipe
 
 
 @pytest.mark.parametrize("stages", STAGES)
@@ -85,8 +170,11 @@ def test_without_forward_folds_the_defaults_are_kept_and_it_says_so(asked):
     found = asked(inner=())
     assert (found.trials, found.losses) == ((), {})
     assert found.recipe.trees == TREES
-    assert found.recipe.stages in STAGES
-    assert "too little history" in found.why
+    assert (found.recipe.stages, found.recipe.members) == (STAGES[2], HEDGED)
+    assert found.why == (
+        "with 326 customers and 194 purchases to learn from, processes, regression and trees were "
+        "used, members staged+cox+newest+processes; too little history for forward folds"
+    )
 
 
 def test_a_fold_of_which_nothing_has_settled_asks_nothing(trained):
@@ -181,25 +269,3 @@ def test_optuna_stays_quiet(asked, capfd):
     asked(trials=1)
     assert capfd.readouterr().err == ""
     assert optuna.logging.get_verbosity() == optuna.logging.ERROR
-
-
-SURVIVAL = hnp.arrays(float, st.integers(2, 40), elements=st.floats(0.05, 0.95))
-
-
-@given(SURVIVAL, st.floats(0.05, 0.95))
-def test_at_level_has_the_mean_asked_for_and_keeps_the_order(survival, share):
-    moved = at_level(survival, share)
-    assert moved.mean() == pytest.approx(share, abs=1e-6)
-    assert ((moved >= 0) & (moved <= 1)).all()
-    order = np.argsort(survival, kind="stable")
-    assert (np.diff(moved[order]) >= 0).all()
-
-
-@given(SURVIVAL, st.floats(0.3, 3.0), st.floats(0.1, 0.9))
-def test_at_level_forgets_a_factor_on_every_hazard(survival, factor, share):
-    assert at_level(survival**factor, share) == pytest.approx(at_level(survival, share), abs=1e-5)
-
-
-@given(SURVIVAL)
-def test_at_level_leaves_alone_what_has_the_level(survival):
-    assert at_level(survival, float(survival.mean())) == pytest.approx(survival, abs=1e-6)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ppi_ml.events import EventLog
     from ppi_ml.inputs import load, load_demo
     from ppi_ml.models.curve import Curves
+    from ppi_ml.models.durations import Durations
+    from ppi_ml.models.estimator import HazardModel
     from ppi_ml.runs import Run
     from ppi_ml.scoring import Scorer
     from ppi_ml.training import train
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "Curves",
+    "Durations",
     "EventLog",
+    "HazardModel",
     "PpiError",
     "Run",
     "Scorer",
@@ -39,7 +43,9 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "Curves": "models.curve",
+    "Durations": "models.durations",
     "EventLog": "events",
+    "HazardModel": "models.estimator",
     "PpiError": "errors",
     "Run": "runs",
     "Scorer": "scoring",

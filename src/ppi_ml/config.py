@@ -21,6 +21,7 @@ from pydantic import (
     PlainSerializer,
     Strict,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -140,11 +141,27 @@ class TargetSettings(Section):
     """What is predicted."""
 
     name: str
-    """A name on the targets shelf, such as churn."""
+    """A name on the targets shelf, such as churn or repurchase."""
     horizon: Length = 90
     """The question is asked about [cutoff, cutoff + horizon)."""
     active_within: Length = 180
     """Eligible are customers with a purchase in so many days before the cutoff."""
+    window: Length = 7
+    """Width of the best window of repurchase; at most the horizon, also where it is not given."""
+
+    @field_validator("window")
+    @classmethod
+    def _within_the_horizon(cls, window: int, info: ValidationInfo) -> int:
+        horizon = info.data.get("horizon", window)  # absent where it was wrong itself
+        if window > horizon:
+            raise ValueError(f'expected at most the horizon of {horizon}d, got "{window}d"')
+        return window
+
+    @model_validator(mode="after")
+    def _default_within_the_horizon(self) -> Self:
+        # frozen for everybody else; only a default can still be wider here
+        object.__setattr__(self, "window", min(self.window, self.horizon))
+        return self
 
 
 class FeatureSettings(Section):
@@ -168,7 +185,7 @@ class FoldSettings(Section):
 
     every: Length = 30
     """Distance between training cutoffs."""
-    train_cutoffs: Count = 12
+    train_cutoffs: Count = 24
     """At most so many training cutoffs."""
     test_cutoffs: Count = 2
     """At least so many test cutoffs, later than all training cutoffs."""
@@ -200,8 +217,8 @@ class ModelSettings(Section):
     """Purchase processes that feed the first stage."""
     season: Literal["auto", "off"] = "auto"
     """auto: a seasonal term where the history is long enough for one."""
-    members: Literal["auto", "staged"] = "auto"
-    """Curves that are averaged; staged: the three stages alone, which is what auto means so far."""
+    members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
+    """Curves that are averaged, staged with weight 2; auto: all, or staged alone on small logs."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
     """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
     trees: TreeSettings = TreeSettings()
@@ -215,8 +232,8 @@ class TuneSettings(Section):
     """Trials, the settings of model.trees included."""
     minutes: Annotated[Number, Field(gt=0)] | None = None
     """Stop after so many minutes; null: never, and the result repeats."""
-    objective: Literal["log_loss"] = "log_loss"
-    """What the search minimises on forward folds."""
+    objective: Literal["auto", "log_loss", "ibs"] = "auto"
+    """What the search minimises on forward folds; auto: the target's own loss."""
     workers: Count = 1
     """Trials at the same time; only 1 repeats exactly."""
 

@@ -20,6 +20,8 @@ Aggregate = Literal[
 STANDARD_WINDOWS = (30, 90, 180, 365)
 """Windows in days of features that follow the setting `features.windows`."""
 Kind = Literal["duration", "probability"]
+Metric = Literal["log_loss", "ibs"]
+"""The one loss of a target: log-loss at the horizon, or the integrated Brier score up to it."""
 State = dict[str, Any]
 
 
@@ -110,9 +112,11 @@ class Target:
     entity: str
     kind: Kind
     reading: str
-    metric: str
+    metric: Metric
     event: str
     baselines: tuple[str, ...]
+    of: str | None = None
+    """The target whose curve and label it reads; None if it has its own."""
 
     def to_dict(self) -> dict[str, Any]:
         """The declaration as data, as the bundle carries it."""
@@ -124,6 +128,7 @@ class Target:
             "reading": self.reading,
             "metric": self.metric,
             "event": self.event,
+            "of": self.of,
         }
 
 
@@ -131,8 +136,10 @@ class Target:
 class Baseline:
     """A rule or classical model that the LightGBM model must beat.
 
-    `fit(problem)` returns `predict(rows) -> P(no purchase within the horizon)`, shape (n,), or
-    raises `NotTrainableError` with the reason.
+    `fit(problem)` returns `predict(rows)` -> P(no purchase within d days of the cutoff) at the k
+    days of `problem.days`, (n, k), never increasing along a row; or it raises `NotTrainableError`
+    with the reason. If `predict` has a method `note(rows) -> str`, what it says of the judged
+    rows belongs beside its numbers.
     """
 
     name: str

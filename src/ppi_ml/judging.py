@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ppi_ml import dataset, evaluation, labels, recipe, rows, splits
+from ppi_ml import dataset, evaluation, labels, recipe, rows, segments, splits
+from ppi_ml.backtest import Backtest, FloatArray, SurvivalArray
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.future import Future
+from ppi_ml.models.curve import EDGES, Curves
+from ppi_ml.models.durations import Durations
+from ppi_ml.problem import Problem
 from ppi_ml.progress import Progress, Step
-from ppi_ml.recipe import Material, Problem, Recipe
+from ppi_ml.recipe import Material, Recipe
+from ppi_ml.score_rows import MODEL
 from ppi_ml.scorecard import Scorecard, unjudged
 from ppi_ml.splits import Fold, Plan
-
-FloatArray = NDArray[np.float64]
 
 
 def judge(
@@ -29,29 +32,39 @@ def judge(
     families: Sequence[Family],
     baselines: Sequence[Baseline],
     say: Progress,
+    said: str | None = None,
 ) -> tuple[Scorecard, pl.DataFrame | None]:
-    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged)."""
+    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged).
+
+    `said` is what the scorecard calls the model, in words; the stages of the recipe if not given.
+    """
     fold = plan.outer
     if fold is None:
         reason = f"the log is too short to judge even {splits.SHORTEST_HORIZON} days"
-        return unjudged(reason), None
+        return unjudged(reason, metric=material.metric), None
     usable = material.states.usable
     if not usable([fold.end]) or not usable(fold.train):
-        return unjudged(f"no purchase process could be fitted by {fold.end}"), None
+        reason = f"no purchase process could be fitted by {fold.end}"
+        return unjudged(reason, metric=material.metric), None
     with say.stage("judging out of time", 1 + len(baselines)) as step:
         test = _test_rows(material, fold, families)
         try:
-            predictions = {"model": _model(material, fold, chosen, test, plan.horizon)}
+            curves = recipe.curves(
+                recipe.fit(material, fold, chosen), test, material.states, fold.end
+            )
         except NotTrainableError as error:
-            return unjudged(str(error)), None
+            return unjudged(str(error), metric=material.metric), None
         step()
-        untrainable = _add_baselines(Problem.of(material, fold), test, baselines, predictions, step)
-        backtest = _backtest(material, plan, test, predictions, untrainable)
+        problem = Problem.of(material, fold)
+        answers = _answers(problem, test, baselines, step)
+        answers.predictions[MODEL] = _kept(curves.survival(problem.days))
+        waits = labels.durations(test, material.log, material.log.observed_until)
+        backtest = _backtest(problem, plan, test, waits, answers)
         words = {b.name: b.description for b in baselines}
-        words["model"] = f"the recipe of this run, stages {chosen.stages}"
-        scorecard = evaluation.judge(backtest, seed=material.seed, labels=words)
-        scorecard = replace(scorecard, notes=(*_about_time(material, plan, fold), *scorecard.notes))
-    return scorecard, _table(test, backtest)
+        words[MODEL] = said or f"the recipe of this run, stages {chosen.stages}"
+        card = evaluation.judge(backtest, seed=material.seed, labels=words)
+        notes = (*_about_time(material, plan, fold), *card.notes, *answers.notes)
+    return replace(card, notes=notes), _table(test, backtest, curves)
 
 
 def _about_time(material: Material, plan: Plan, fold: Fold) -> list[str]:
@@ -75,68 +88,96 @@ def _about_time(material: Material, plan: Plan, fold: Fold) -> list[str]:
 
 
 def _test_rows(material: Material, fold: Fold, families: Sequence[Family]) -> Dataset:
-    """Rows of the test cutoffs with the states of the training end, as scoring would have them."""
+    """Rows of the test cutoffs with the states of the training end, as scoring would have them.
+
+    What only the segments read stands beside them; no model reads a column it does not name.
+    """
     states = material.data.states[str(fold.end)]
     return dataset.build(
-        material.log, fold.test, families, states=states, threads=material.threads,
-        memory=material.memory,
+        material.log, fold.test, [*families, segments.FAMILY], states=states,
+        threads=material.threads, memory=material.memory,
     )  # fmt: skip
 
 
-def _model(
-    material: Material, fold: Fold, chosen: Recipe, test: Dataset, horizon: int
-) -> FloatArray:
-    fitted = recipe.fit(material, fold, chosen)
-    curves = recipe.curves(fitted, test, material.states, fold.end)
-    return curves.survival([float(horizon)])[:, 0]
+@dataclass(frozen=True)
+class _Answers:
+    """What the rivals said: curves by name, why some are missing, and what they add in words."""
+
+    predictions: dict[str, SurvivalArray] = field(default_factory=dict)
+    untrainable: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def _add_baselines(
-    problem: Problem,
-    test: Dataset,
-    baselines: Sequence[Baseline],
-    predictions: dict[str, FloatArray],
-    step: Step,
-) -> dict[str, str]:
-    """Adds every baseline's predictions; returns why some could not be trained."""
-    untrainable = {}
+def _answers(
+    problem: Problem, test: Dataset, baselines: Sequence[Baseline], step: Step
+) -> _Answers:
+    """Every baseline's curves on the test rows, or why it could not be trained.
+
+    What a baseline returns may have a method `note(rows)`, a remark for the scorecard.
+    """
+    found = _Answers()
     for baseline in baselines:
         try:
-            predictions[baseline.name] = baseline.fit(problem)(test)
+            predict = baseline.fit(problem)
+            found.predictions[baseline.name] = _kept(predict(test))
+            if hasattr(predict, "note"):
+                found.notes.append(f"{baseline.name}: {predict.note(test)}")
         except NotTrainableError as error:
-            untrainable[baseline.name] = str(error)
+            found.untrainable[baseline.name] = str(error)
         step()
-    return untrainable
+    return found
+
+
+def _kept(survival: FloatArray) -> SurvivalArray:
+    """Curves take half the memory as float32; one probability per row (n,) or (n, 1) stays."""
+    columns = survival[:, None] if survival.ndim == 1 else survival
+    return columns if columns.shape[1] == 1 else columns.astype(np.float32)
 
 
 def _backtest(
-    material: Material,
-    plan: Plan,
-    test: Dataset,
-    predictions: dict[str, FloatArray],
-    untrainable: dict[str, str],
-) -> evaluation.Backtest:
-    waits = labels.durations(test, material.log, material.log.observed_until)
-    return evaluation.Backtest(
+    problem: Problem, plan: Plan, test: Dataset, waits: Durations, answers: _Answers
+) -> Backtest:
+    material = problem.material
+    eligible = test.eligible(material.active_within)
+    return Backtest(
         customer=rows.codes(test),
         cutoff=np.array([str(c) for c in test.cutoffs])[test.cutoff_index],
-        eligible=test.eligible(material.active_within),
-        event=labels.within(waits, plan.horizon),
-        predictions=predictions,
-        untrainable=untrainable,
+        eligible=eligible,
+        days=waits.days,
+        observed=waits.observed,
+        grid=problem.days,
+        predictions=answers.predictions,
+        untrainable=answers.untrainable,
         horizon_days=plan.horizon,
         asked_days=plan.asked,
+        metric=material.metric,
+        whole_days=material.whole_days,
+        segments=segments.segments(test, eligible),
     )
 
 
-def _table(test: Dataset, backtest: evaluation.Backtest) -> pl.DataFrame:
-    """The out-of-time predictions as a table, one column per model."""
+def _table(test: Dataset, backtest: Backtest, curves: Curves) -> pl.DataFrame:
+    """The out-of-time predictions as a table: outcomes, and one column per model.
+
+    `days` are the days waited, at most the horizon; the column of a model is its P(no purchase
+    within the horizon). Where whole curves are judged, those of the model stand beside it.
+    """
+    models = {name: backtest.at_horizon(name) for name in (MODEL, *backtest.baselines)}
     return pl.DataFrame(
         {
             "customer_id": test.customers,
             "cutoff": backtest.cutoff,
             "eligible": backtest.eligible,
             "purchased": backtest.event,
-            **backtest.predictions,
+            "days": np.minimum(backtest.days, backtest.horizon_days),
+            **models,
+            **(_curve_columns(curves, backtest.horizon_days) if backtest.metric == "ibs" else {}),
         }
     )
+
+
+def _curve_columns(curves: Curves, horizon: int) -> dict[str, NDArray[np.float64]]:
+    """P(no purchase within d days) of the model at the edges within the horizon, and at its end."""
+    days = sorted({day for day in EDGES if 0 < day < horizon} | {horizon})
+    survival = curves.survival(days)
+    return {f"no_event_by_{day}d": survival[:, i] for i, day in enumerate(days)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -13,39 +12,11 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.events import EventLog
 from ppi_ml.future import Future
 from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.models.durations import Durations
 
 SETTLING_QUANTILE = 0.99
 _LONGEST_DAY = 26 / 24
 """No local day is longer, not even that of a clock change."""
-
-
-@dataclass(frozen=True)
-class Durations:
-    """Days to the event or to the end of sight, one per row.
-
-    `days` (n,) float64 > 0; `observed` (n,) bool: True if the event came after `days`, False if
-    nothing had happened by then.
-    """
-
-    days: NDArray[np.float64]
-    observed: NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a waiting time."""
-        if self.days.shape != self.observed.shape or self.days.ndim != 1:
-            raise ValueError(
-                f"days and observed must both be (n,), got {self.days.shape} and "
-                f"{self.observed.shape}"
-            )
-        if not (np.isfinite(self.days).all() and (self.days > 0).all()):
-            raise ValueError("days must be finite and greater than 0")
-
-    def __len__(self) -> int:
-        return len(self.days)
-
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Durations:
-        """The chosen rows."""
-        return Durations(self.days[rows], self.observed[rows])
 
 
 def settling_days(log: EventLog) -> float:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ppi_ml import explain
 from ppi_ml.bundle import Bundle
 from ppi_ml.config import Config
 from ppi_ml.declare import State
 from ppi_ml.errors import IntegrityError
 from ppi_ml.events import EventLog
-from ppi_ml.models import covariates, hazard
+from ppi_ml.models import covariates, cox, hazard
 from ppi_ml.models.boost import Trees
 from ppi_ml.models.glm import PoissonGlm
+from ppi_ml.models.mixture import Mixture
 from ppi_ml.rows import ProcessState, ProcessStates
 
 
@@ -27,7 +29,7 @@ class Model:
     their record (ISO) and their granularity; `families` the families with their windows.
     """
 
-    hazard: hazard.Hazard
+    curve: Mixture
     processes: ProcessStates
     dated: str
     family_states: Mapping[str, State]
@@ -38,6 +40,8 @@ class Model:
     target: Mapping[str, Any]
     horizon: int
     active_within: int
+    typical: explain.Reference | None = None
+    """What explanations compare with; None: this model cannot explain itself."""
 
     @property
     def process_state(self) -> ProcessState:
@@ -55,11 +59,16 @@ def tables_of(log: EventLog) -> dict[str, dict[str, str]]:
 
 def pack(model: Model, config: Config) -> dict[str, object]:
     """The files of a bundle, but for the self-test and the scorecard."""
-    settings = model.hazard.settings
-    glm, trees = model.hazard.glm, model.hazard.trees
+    curve, settings = model.curve, model.curve.settings
+    staged, newest = curve.staged, curve.newest
     return {
-        "model.txt": trees.text if trees else "",
-        "glm.json": glm.to_dict() if glm else None,
+        "model.txt": staged.trees.text if staged.trees else "",
+        "cox.txt": curve.cox.trees.text if curve.cox and curve.cox.trees else "",
+        "glm.json": {
+            "staged": staged.glm.to_dict() if staged.glm else None,
+            "newest": newest.glm.to_dict() if newest and newest.glm else None,
+            "cox": None if curve.cox is None else {"baseline": curve.cox.baseline.tolist()},
+        },
         "state.json": {
             "dated": model.dated,
             "families": dict(model.family_states),
@@ -83,11 +92,15 @@ def pack(model: Model, config: Config) -> dict[str, object]:
                 "season": settings.season,
                 "season_sd": settings.season_sd,
                 "whole_days": settings.whole_days,
+                "members": curve.weights,
+                "newest_seen": curve.newest_seen,
+                "processes": curve.processes,
             },
         },
         "calibration.json": {"kind": "identity"},
         "vocabulary.json": {},
         "config.yaml": config.to_yaml(),
+        **({"explain.json": model.typical.to_dict()} if model.typical else {}),
     }
 
 
@@ -123,14 +136,8 @@ def _model(
         whole_days=curve["whole_days"],
         threads=threads,
     )
-    glm, text = bundle.json("glm.json"), bundle.text("model.txt")
-    inputs = (*settings.tree_names, *covariates.interval_names(names))
     return Model(
-        hazard=hazard.Hazard(
-            settings,
-            PoissonGlm.from_dict(glm) if glm else None,
-            Trees.read(text, inputs) if text else None,
-        ),
+        curve=_mixture(bundle, settings, curve),
         processes=ProcessStates(names, {state["dated"]: state["processes"]["states"]}, {}),
         dated=state["dated"],
         family_states=state["families"],
@@ -144,6 +151,30 @@ def _model(
     )
 
 
+def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, Any]) -> Mixture:
+    glm, text = bundle.json("glm.json"), bundle.text("model.txt")
+    inputs = (*settings.tree_names, *covariates.interval_names(settings.processes))
+    staged = hazard.Hazard(
+        settings,
+        None if glm["staged"] is None else PoissonGlm.from_dict(glm["staged"]),
+        Trees.read(text, inputs) if text else None,
+    )
+    proportional = newest = None
+    if glm["cox"] is not None:
+        trees, standing = bundle.text("cox.txt"), covariates.standing_names(settings)
+        proportional = cox.Cox(
+            settings.edges,
+            np.asarray(glm["cox"]["baseline"], dtype=np.float64),
+            Trees.read(trees, standing) if trees else None,
+        )
+    if glm["newest"] is not None:
+        alone = replace(settings, season=False, stages=hazard.STAGES[1])
+        newest = hazard.Hazard(alone, PoissonGlm.from_dict(glm["newest"]), None)
+    return Mixture(
+        staged, proportional, newest, int(curve["newest_seen"]), float(curve["processes"])
+    )
+
+
 def edges_of(model: Model) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The edges of the curve, days."""
-    return np.asarray(model.hazard.settings.edges, dtype=np.float64)
+    return np.asarray(model.curve.settings.edges, dtype=np.float64)

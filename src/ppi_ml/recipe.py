@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ppi_ml import labels, rows
+from ppi_ml import explain, labels, rows
 from ppi_ml.dataset import Dataset
+from ppi_ml.declare import Metric
 from ppi_ml.engine.buckets import GIGABYTE
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
-from ppi_ml.models import covariates, hazard
+from ppi_ml.models import covariates, cox, hazard
+from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves, interval_edges
-from ppi_ml.models.histories import Histories
+from ppi_ml.models.durations import Durations
+from ppi_ml.models.hazard import Hazard, Smooth
+from ppi_ml.models.mixture import WEIGHTS, Mixture
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold, reach_of
 
@@ -25,19 +28,28 @@ SEASON_NEEDS_DAYS = 548
 """With less history a seasonal term did harm (12 to 18 months: log-loss +.012 to +.046)."""
 _EVENTS_PER_INTERVAL = 50
 
+STAGED, THREE, HEDGED, HALVES = (
+    "staged", "staged+cox+newest", "staged+cox+newest+processes", "staged+processes",
+)  # fmt: skip
+MEMBERS = (STAGED, THREE, HEDGED, HALVES)
+"""The curves that are averaged. `processes` joins the three only where the log is too young for a
+season or for a ripe snapshot; beside `staged` alone it has half the weight."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """What tuning decides; everything else follows from data and config.
 
-    `stages` as in `models.hazard.STAGES`; `alone` the process used if there is no later stage;
-    `season_sd` prior standard deviation of the season; `trees` LightGBM's settings.
+    `stages` as in `models.hazard.STAGES`; `alone` the process used if there is no later stage, None
+    their mean; `season_sd` prior standard deviation of the season; `trees` LightGBM's settings;
+    `members` the curves that are averaged, a value of `MEMBERS`.
     """
 
     stages: str
     alone: str | None
     season_sd: float
     trees: Mapping[str, Any]
+    members: str = "staged"
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON-able data."""
@@ -46,6 +58,7 @@ class Recipe:
             "alone": self.alone,
             "season_sd": self.season_sd,
             "trees": dict(self.trees),
+            "members": self.members,
         }
 
 
@@ -68,13 +81,14 @@ class Material:
     threads: int
     season: bool = True
     memory: int = 4 * GIGABYTE
+    metric: Metric = "log_loss"
 
     @property
     def whole_days(self) -> bool:
         """Whether purchases are known by day only."""
         return self.log.tables["order_lines"].granularity == "day"
 
-    def part(self, fold: Fold) -> tuple[Dataset, labels.Durations]:
+    def part(self, fold: Fold) -> tuple[Dataset, Durations]:
         """The training rows of a fold with their labels as known at its end."""
         seen = [c for c in self.states.usable(fold.train) if self.sight(c, fold.end) > 0]
         if not seen:
@@ -95,31 +109,34 @@ class Material:
         return end.days_since(cutoff) - self.settling
 
 
-def smooth(
-    material: Material, fold: Fold, recipe: Recipe, most: int | None = None
-) -> hazard.Smooth:
+def smooth(material: Material, fold: Fold, recipe: Recipe, most: int | None = None) -> Smooth[Rows]:
     """The first two stages on a fold, from at most so many person-intervals."""
     data, durations = material.part(fold)
     settings = _settings(material, fold, recipe, data, durations)
-    chosen = covariates.sample_rows(
-        rows.keys(data), data.day, durations.days, settings.edges, most or material.max_rows,
-        material.seed,
-    )  # fmt: skip
-    if len(chosen) < len(data):
-        mask = np.zeros(len(data), dtype=np.bool_)
-        mask[chosen] = True
-        data, durations = data.take(mask), durations.take(mask)
-    inputs = rows.build(data, material.states, settings.edges)
-    return hazard.fit_smooth(inputs, durations.days, durations.observed, settings)
+    return _smooth(material, data, durations, settings, most or material.max_rows)
 
 
-def fit(material: Material, fold: Fold, recipe: Recipe) -> hazard.Hazard:
+def fit(material: Material, fold: Fold, recipe: Recipe) -> Mixture:
     """The whole recipe on the training part of a fold."""
-    return finish(smooth(material, fold, recipe), recipe)
+    return finish(material, fold, smooth(material, fold, recipe), recipe)
 
 
-def finish(started: hazard.Smooth, recipe: Recipe) -> hazard.Hazard:
-    """The third stage, if the recipe has one, and the cut to the recipe's stages."""
+def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe) -> Mixture:
+    """The third stage, if the recipe has one, and the other members."""
+    staged = stage(started, recipe)
+    if staged.settings.stages == hazard.STAGES[0] or recipe.members == STAGED:
+        return Mixture(staged)
+    if recipe.members == HALVES:
+        return Mixture(staged, processes=WEIGHTS["staged"])
+    newest, seen = _newest(material, fold, staged.settings)
+    # What no season can be told from yet, and what no snapshot has seen, the processes hedge.
+    unsure = newest is None or not staged.settings.season
+    hedge = WEIGHTS["processes"] if unsure and recipe.members == HEDGED else 0.0
+    return Mixture(staged, _cox(started, staged, recipe), newest, seen, hedge)
+
+
+def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
+    """The member `staged`: trees if the recipe has them and they help, cut to its stages."""
     model = started.hazard
     if recipe.stages == hazard.STAGES[-1]:
         model = hazard.add_trees(started, recipe.trees)
@@ -129,7 +146,77 @@ def finish(started: hazard.Smooth, recipe: Recipe) -> hazard.Hazard:
     return hazard.with_stages(model, stages, recipe.alone)
 
 
-def curves(model: hazard.Hazard, data: Dataset, states: ProcessStates, dated: Cutoff) -> Curves:
+def _cox(started: Smooth[Rows], staged: Hazard, recipe: Recipe) -> cox.Cox:
+    """The member `cox`, on the rows of `staged` and with its season; a cutoff is a stratum."""
+    inputs, names = started.rows.standing(staged.settings)
+    day = started.rows.day
+    return cox.fit(
+        inputs,
+        names,
+        cox.Waits(started.days, started.observed, day.astype(np.int64), started.rows.key),
+        staged.settings.edges,
+        recipe.trees,
+        season=covariates.season_effect(staged.glm, day, staged.settings),
+        whole_days=staged.settings.whole_days,
+        seed=staged.settings.seed,
+        threads=staged.settings.threads,
+    )
+
+
+def _newest(
+    material: Material, fold: Fold, settings: covariates.Settings
+) -> tuple[Hazard | None, int]:
+    """The member `newest` and how many intervals its snapshot has seen; None if none is ripe.
+
+    It has no season: one snapshot cannot tell a date from an interval.
+    """
+    data, durations = material.part(fold)
+    ripe = [c for c in data.cutoffs if material.sight(c, fold.end) >= material.horizon]
+    if not ripe:
+        return None, 0
+    here = data.rows_at(ripe[-1])
+    waits = durations.take(np.arange(here.start, here.stop))
+    if not waits.observed.any():
+        return None, 0
+    alone = replace(settings, season=False, stages=hazard.STAGES[1])
+    fitted = _smooth(material, data.at(ripe[-1:]), waits, alone, material.max_rows)
+    seen = np.asarray(settings.edges[1:]) <= material.sight(ripe[-1], fold.end)
+    return fitted.hazard, int(seen.sum())
+
+
+def _smooth(
+    material: Material,
+    data: Dataset,
+    durations: Durations,
+    settings: covariates.Settings,
+    most: int,
+) -> Smooth[Rows]:
+    chosen = covariates.sample_rows(
+        rows.keys(data), data.day, durations.days, settings.edges, most, material.seed
+    )
+    if len(chosen) < len(data):
+        mask = np.zeros(len(data), dtype=np.bool_)
+        mask[chosen] = True
+        data, durations = data.take(mask), durations.take(mask)
+    inputs = rows.build(data, material.states, settings.edges)
+    return hazard.fit_smooth(inputs, durations.days, durations.observed, settings)
+
+
+def typical(material: Material, fold: Fold, model: Mixture) -> explain.Reference:
+    """What explanations compare with: means over the training rows that the target is asked about.
+
+    The rows of a fold, some of them by hash; all of them if nobody is eligible.
+    """
+    data, _ = material.part(fold)
+    asked = data.eligible(material.active_within)
+    data = data.take(asked) if asked.any() else data
+    mask = np.zeros(len(data), dtype=np.bool_)
+    mask[explain.typical_rows(rows.keys(data), data.day, material.seed)] = True
+    inputs = rows.build(data.take(mask), material.states, model.settings.edges)
+    return explain.reference(model, inputs)
+
+
+def curves(model: Mixture, data: Dataset, states: ProcessStates, dated: Cutoff) -> Curves:
     """Survival curves of all rows of the data, with the process parameters of one date."""
     replayed = states.replayed(dated, data.cutoffs)
     edges = np.asarray(model.settings.edges)
@@ -141,7 +228,7 @@ def _settings(
     fold: Fold,
     recipe: Recipe,
     data: Dataset,
-    durations: labels.Durations,
+    durations: Durations,
 ) -> covariates.Settings:
     start = material.log.observed_from
     reach = reach_of(start, fold.end, material.horizon)
@@ -160,49 +247,3 @@ def _settings(
         seed=material.seed,
         threads=material.threads,
     )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a baseline is given: the same training rows and labels as the model of that fold."""
-
-    material: Material
-    fold: Fold
-    data: Dataset
-    durations: labels.Durations
-
-    @classmethod
-    def of(cls, material: Material, fold: Fold) -> Problem:
-        """The problem of a fold."""
-        return cls(material, fold, *material.part(fold))
-
-    @property
-    def horizon(self) -> int:
-        """Days ahead that are asked about."""
-        return self.material.horizon
-
-    @property
-    def ripe(self) -> tuple[Cutoff, ...]:
-        """The training cutoffs whose whole horizon had been seen at the end, earliest first."""
-        seen = self.material.sight
-        return tuple(c for c in self.data.cutoffs if seen(c, self.fold.end) >= self.horizon)
-
-    def labelled(self, cutoffs: Sequence[Cutoff]) -> tuple[Dataset, NDArray[np.bool_]]:
-        """The rows of ripe cutoffs, and whether each made no purchase within the horizon."""
-        data = self.data.at(cutoffs)
-        slices = [self.data.rows_at(cutoff) for cutoff in data.cutoffs]
-        parts = [self.durations.take(np.arange(s.start, s.stop)) for s in slices]
-        return data, np.concatenate([~labels.within(p, self.horizon) for p in parts])
-
-    def histories(self, data: Dataset) -> Histories:
-        """The purchase histories of rows."""
-        return rows.histories(data)
-
-    def keys(self, data: Dataset) -> NDArray[np.int64]:
-        """A stable number of every row's customer."""
-        return rows.keys(data)
-
-    @property
-    def state(self) -> rows.ProcessState:
-        """The process parameters dated the end of the fold."""
-        return self.material.states.by_cutoff[str(self.fold.end)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
-from ppi_ml.models.covariates import Rows, process_hazards
+from ppi_ml.models.covariates import RECENT_DAYS, Rows, process_hazards
 from ppi_ml.models.gaps import next_gap
 from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
@@ -124,14 +124,17 @@ def _usable(
     by_cutoff = {cutoff: state for cutoff, state in fitted.items() if needed <= state.keys()}
     if not kept or last not in by_cutoff:
         why = "; ".join(dict.fromkeys(reasons.values()))
-        raise NotTrainableError(f"no purchase process can be fitted: {why}")
+        raise NotTrainableError(
+            f"no purchase process can be fitted: {why}; load more customers or a longer history"
+        )
     return ProcessStates(kept, by_cutoff, {n: r for n, r in reasons.items() if n not in kept})
 
 
 def _learn_from(all_: Histories, key: NDArray[np.int64], log_days: float) -> Histories:
     """At most 8,000 customers by hash, those with a known entry if they are at least half."""
     known = all_.age_days <= log_days - _UNKNOWN_ENTRY_DAYS
-    chosen = np.flatnonzero(known) if known.mean() >= _ENOUGH else np.arange(len(all_))
+    enough = known.sum() >= _ENOUGH * len(all_)
+    chosen = np.flatnonzero(known) if enough else np.arange(len(all_))
     order = np.lexsort((chosen, key[chosen]))[:MOST_CUSTOMERS]
     return all_.take(np.sort(chosen[order]))
 
@@ -154,7 +157,7 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
         log_hazards=log_hazards,
         gap_place=place,
         recent=np.column_stack(
-            [data.column(f"cadence__recent__count__{window}d") for window in (30, 90, 365)]
+            [data.column(f"cadence__recent__count__{window}d") for window in RECENT_DAYS]
         ),
         value=data.column("cadence__value__mean"),
         mean_gap=data.column("cadence__gap__mean"),

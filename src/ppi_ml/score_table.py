@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -11,13 +12,18 @@ from numpy.typing import NDArray
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import UsageError
 from ppi_ml.models.curve import Curves
-from ppi_ml.models.readings import READINGS
+from ppi_ml.models.readings import READINGS, Asked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ALWAYS = ("cutoff", "target", "model_version", "model_sha256")
+_NULLABLE: Mapping[object, str] = {pl.Int64: "Int64", pl.Boolean: "boolean"}
+"""polars type -> the pandas type that can hold a null; the usual one would change with the data."""
 
 
 def scored(
-    data: Dataset, curves: Curves, days: Sequence[int], reading: str, horizon: int,
+    data: Dataset, curves: Curves, days: Sequence[int], reading: str, asked: Asked,
     fixed: Mapping[str, str],
 ) -> pl.DataFrame:  # fmt: skip
     """Every row of the data as scored.
@@ -27,14 +33,15 @@ def scored(
         curves: their n survival curves.
         days: adds `no_event_by_<d>d` for each.
         reading: the name of the target's reading.
-        horizon: the horizon in days.
+        asked: what is asked of every curve.
         fixed: target, model_version and model_sha256.
     """
     survival = curves.survival([float(d) for d in days]) if days else np.empty((len(data), 0))
     always = {"cutoff": str(data.cutoffs[0]), **fixed}
-    values = {**READINGS[reading](curves, horizon)}
+    values = {**READINGS[reading](curves, asked)}
     values |= {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}
     table = pl.DataFrame({"customer_id": data.customers, **values}).with_columns(
+        pl.col(pl.Float64).fill_nan(None),
         status=pl.lit("scored"),
         reason=pl.lit(None, dtype=pl.String),
         **{name: pl.lit(value) for name, value in always.items()},
@@ -88,3 +95,12 @@ def exactly(
         )
         .select(table.columns)
     )
+
+
+def to_pandas(table: pl.DataFrame) -> pd.DataFrame:
+    """The table as pandas shows it, with types that do not depend on which values are null.
+
+    Dates become datetime64 at midnight.
+    """
+    types = {n: _NULLABLE[kind] for n, kind in table.schema.items() if kind in _NULLABLE}
+    return table.to_pandas().astype(types)

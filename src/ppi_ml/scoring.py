@@ -18,6 +18,7 @@ import polars as pl
 
 from ppi_ml import bundle as bundles
 from ppi_ml import dataset, packing, rows, score_table, selftest, settings, staleness
+from ppi_ml import explain as reasons
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.engine.buckets import bytes_of
@@ -25,7 +26,9 @@ from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import NO_CURRENCY, RawTable
+from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
+from ppi_ml.models.readings import Asked
 from ppi_ml.shelf import load_plugins
 
 if TYPE_CHECKING:
@@ -123,7 +126,7 @@ class Scorer:
             table = score_table.exactly(table, ids, eligible, self.model.active_within, always)
         elif not everyone:
             table = table.filter(pl.Series(eligible))
-        frame = table.to_pandas().astype({"horizon_days": "Int64"})
+        frame = score_table.to_pandas(table)
         frame.attrs["notes"] = [*notes, *_not_used(log, data.cutoffs[0])]
         return frame
 
@@ -150,6 +153,50 @@ class Scorer:
         if days is not None:
             curves.survival(np.asarray(list(days), dtype=np.float64))
         return curves
+
+    def explain(
+        self,
+        log: EventLog,
+        cutoff: object,
+        entities: Sequence[str] | None = None,
+        *,
+        allow_stale: bool = False,
+    ) -> pd.DataFrame:
+        """Why each churn probability is what it is, by theme, in points of probability.
+
+        Costs about ten times a score, so ask for those you want to know about.
+
+        Args:
+            log: events, as in `score`.
+            cutoff: as in `score`.
+            entities: ids of customers; None: the eligible ones.
+            allow_stale: as in `score`.
+
+        Returns:
+            One row per customer and theme, sorted by id, a customer's weightiest theme first:
+            `customer_id`, `theme`, `points` (hundredths of probability that the theme adds, above
+            0 for more risk), `base_probability` (of the typical customer of the training rows) and
+            `churn_probability`, which is the base plus the sum of the points / 100. Customers
+            without a purchase before the cutoff have no rows; `.attrs["notes"]` counts them.
+
+        Raises:
+            UsageError: the bundle was trained by a version without explanations.
+        """
+        typical = self._typical()
+        data, notes = self._dataset(log, cutoff, allow_stale)
+        wanted = data.eligible(self.model.active_within)
+        if entities is not None:
+            asked = sorted(set(entities))
+            wanted = data.customers.is_in(asked).to_numpy()
+            if unknown := len(asked) - int(wanted.sum()):
+                notes.append(f"no reasons for {unknown:,} without a purchase before the cutoff")
+        data = data.take(wanted)
+        shares = reasons.contributions(
+            self.model.curve, self._inputs(data), typical, self.model.horizon
+        )
+        frame = reasons.table(data.customers, shares)
+        frame.attrs["notes"] = [*notes, *_not_used(log, data.cutoffs[0])]
+        return frame
 
     def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
         """What is said of one customer, from that customer's own events alone.
@@ -192,8 +239,9 @@ class Scorer:
         }
 
     def _table(self, data: Dataset, curves: Curves, days: Sequence[int]) -> pl.DataFrame:
-        reading = self.model.target["reading"]
-        return score_table.scored(data, curves, days, reading, self.model.horizon, self._names)
+        reading, window = self.model.target["reading"], self.config.target.window
+        asked = Asked.at(data.cutoffs[0], self.model.horizon, window)
+        return score_table.scored(data, curves, days, reading, asked, self._names)
 
     def _small_log(self, events: Mapping[str, Any], cutoff: Cutoff) -> EventLog:
         """A log of a request: tables observed since the training log began, up to the cutoff."""
@@ -268,7 +316,7 @@ class Scorer:
                 "the features of this bundle are not those of the installed ppi_ml; "
                 f"install the version it was trained with ({self.bundle.manifest.get('ppi_ml')})"
             )
-        return replace(data, tree_names=self.model.hazard.settings.tree_names)
+        return replace(data, tree_names=self.model.curve.settings.tree_names)
 
     def _curves(self, data: Dataset) -> Curves:
         edges = packing.edges_of(self.model)
@@ -276,7 +324,22 @@ class Scorer:
         states = self.model.processes.replayed(dated, data.cutoffs)
         keys = pl.DataFrame({"customer_id": data.customers})
         inputs = rows.build(data, states, edges.tolist())
-        return Curves(edges, self.model.hazard.cumulative(inputs), keys)
+        return Curves(edges, self.model.curve.cumulative(inputs), keys)
+
+    def _typical(self) -> reasons.Reference:
+        """The typical customer, which reasons are told against."""
+        if "explain.json" not in self.bundle.manifest["files"]:
+            raise UsageError(
+                f"{self.bundle.folder}: trained by a version of ppi_ml that kept nothing to "
+                "explain scores with; train it again"
+            )
+        return reasons.Reference.from_dict(self.bundle.json("explain.json"))
+
+    def _inputs(self, data: Dataset) -> Rows:
+        """What the model reads of every row."""
+        dated = Cutoff.parse(self.model.dated, data.cutoffs[0].zone)
+        states = self.model.processes.replayed(dated, data.cutoffs)
+        return rows.build(data, states, packing.edges_of(self.model).tolist())
 
 
 def _not_used(log: EventLog, cutoff: Cutoff) -> list[str]:

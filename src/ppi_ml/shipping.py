@@ -85,7 +85,7 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "ppi_ml": version("ppi_ml"),
         "libraries": {library: version(library) for library in LIBRARIES},
         "target": dict(shipment.model.target),
-        "stages": {"used": shipment.model.hazard.settings.stages, "why": found.why},
+        "stages": {"used": shipment.model.curve.settings.stages, "why": found.why},
         "recipe": found.recipe.to_dict(),
         "data": {
             "fingerprint": log.fingerprint,

@@ -49,7 +49,7 @@ class Spacing:
     """How cutoffs are laid out: days between them, most for training, least test horizons."""
 
     every: int = 30
-    train_cutoffs: int = 12
+    train_cutoffs: int = 24
     test_cutoffs: int = 2
     settling: int = 0
     """Days at the end of the log whose events may not all be known yet."""

@@ -16,7 +16,8 @@ from ppi_ml.declare import Baseline, Family, Target
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
 from ppi_ml.events import EventLog
-from ppi_ml.models.hazard import Hazard
+from ppi_ml.explain import Reference
+from ppi_ml.models.mixture import Mixture
 from ppi_ml.models.readings import READINGS
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
@@ -100,17 +101,19 @@ def _learn(
         states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
     for name, reason in states.reasons.items():
         say.note(f"not used: the process {name} ({reason})")
-    material = _material(log, data, states, folds, config)
+    material = _material(log, data, states, folds, config, found.target)
     with say.stage("searching a recipe", config.tune.trials) as step:
         chosen = _search(material, folds, config, folder, step)
     say.note(f"stages: {chosen.why}")
     scorecard, backtest = judging.judge(
-        material, folds, chosen.recipe, found.families, found.baselines, say
-    )
+        material, folds, chosen.recipe, found.families, found.baselines, say,
+        f"the recipe of this run: {chosen.recipe.stages}, members {chosen.recipe.members}",
+    )  # fmt: skip
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
         fitted = recipe.fit(material, folds.final, chosen.recipe)
-    model = _pack(fitted, data, states, folds, found, log, config)
+        typical = recipe.typical(material, folds.final, fitted)
+    model = _pack(fitted, typical, data, states, folds, found, log, config)
     shipment = Shipment(model, config, log, folds, chosen, scorecard, backtest, found.plugins)
     return shipment, len(material.part(folds.final)[0])
 
@@ -191,11 +194,20 @@ def _cut(log: EventLog, config: Config) -> EventLog:
 
 def _shelves(config: Config) -> _Shelves:
     plugins = load_plugins(config.plugins)
-    target = cast(Target, shelf("ppi_ml.targets", "TARGET", plugins)[config.target.name])
+    targets = shelf("ppi_ml.targets", "TARGET", plugins)
+    target = cast(Target, targets[config.target.name])
     if (target.entity, target.kind) != ("customer", "duration") or target.reading not in READINGS:
         raise ConfigError(
             f"target.name: {target.name}: what can be trained so far are readings of the customer "
             f"curve: entity customer, kind duration, reading {' or '.join(READINGS)}"
+        )
+    owner = target if target.of is None else cast(Target, targets[target.of])
+    if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
+        target.entity, target.kind, target.event,
+    ):  # fmt: skip
+        raise ConfigError(
+            f"target.name: {target.name}: it reads the curve of {target.of}, so entity, kind and "
+            f"event must be the same, and {target.of} must have a curve of its own"
         )
     names = target.baselines if config.baselines == "auto" else config.baselines
     baselines = shelf("ppi_ml.baselines", "BASELINE", plugins)
@@ -229,7 +241,12 @@ def _tracked(config: Config, name: str, say: Progress) -> Iterator[Tracker]:
 
 
 def _material(
-    log: EventLog, data: Dataset, states: ProcessStates, folds: Plan, config: Config
+    log: EventLog,
+    data: Dataset,
+    states: ProcessStates,
+    folds: Plan,
+    config: Config,
+    target: Target,
 ) -> Material:
     return Material(
         log=log,
@@ -243,17 +260,19 @@ def _material(
         threads=config.engine.threads,
         season=config.model.season == "auto",
         memory=bytes_of(config.engine.memory),
+        metric=target.metric,
     )
 
 
 def _search(material: Material, folds: Plan, config: Config, folder: Path, step: Step) -> Search:
-    trees, first = config.model.trees.model_dump(), material.states.names[0]
+    asked = config.tune.objective
     return search(
-        material,
+        material if asked == "auto" else replace(material, metric=asked),
         folds.inner,
         folds.outer or folds.final,
-        Recipe(config.model.stages, first, SEASON_SD, trees),
+        Recipe(config.model.stages, None, SEASON_SD, config.model.trees.model_dump()),
         stages=config.model.stages,
+        members=config.model.members,
         budget=Budget(config.tune.trials, config.tune.minutes, config.tune.workers),
         journal=folder / JOURNAL,
         on_trial=step,
@@ -261,7 +280,8 @@ def _search(material: Material, folds: Plan, config: Config, folder: Path, step:
 
 
 def _pack(
-    fitted: Hazard,
+    fitted: Mixture,
+    typical: Reference,
     data: Dataset,
     states: ProcessStates,
     folds: Plan,
@@ -271,7 +291,7 @@ def _pack(
 ) -> packing.Model:
     end = folds.final.end
     return packing.Model(
-        hazard=fitted,
+        curve=fitted,
         processes=states.replayed(end, [end]),
         dated=str(end),
         family_states=data.states[str(end)],
@@ -282,6 +302,7 @@ def _pack(
         target=found.target.to_dict(),
         horizon=folds.asked,
         active_within=config.target.active_within,
+        typical=typical,
     )
 
 

@@ -1,9 +1,7 @@
-"""The search for a recipe on forward folds inside the training part. Every use of Optuna.
+"""The search for tree settings on forward folds inside the training part. Every use of Optuna.
 
-The defaults are trial 0 and stay unless something beats them. What is minimised is the log-loss of
-"no purchase within the horizon" at the inner folds' own dates, seen from the outer end; never a
-ranking measure. Every candidate is first given the level of the fold: the shock that a date deals
-to everybody is one draw, and two or three folds cannot choose a rule for it.
+The defaults are trial 0 and stay unless something beats them. What a trial loses on a fold is
+asked in `questions`; the stages are chosen in `choosing`, with the trees that were found.
 
 The search lives in a journal file, so a killed one goes on where it stopped.
 """
@@ -12,33 +10,25 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import brentq
 
-from ppi_ml import labels, metrics, recipe, rows
-from ppi_ml.errors import NotTrainableError
+from ppi_ml import choosing
+from ppi_ml.choosing import Size
 from ppi_ml.models import hazard
-from ppi_ml.models.covariates import Rows
-from ppi_ml.models.curve import Curves
+from ppi_ml.models.mixture import Mixture
+from ppi_ml.questions import Question, ask, is_sure, row_losses
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.splits import Fold
 
 if TYPE_CHECKING:
     import optuna
 
-FloatArray = NDArray[np.float64]
-
-_FARTHEST = 6.0
 _SMALLEST = 1e-6
-_FEW_EVENTS = 300
-TUNING_ROWS = 150_000
-"""Person-intervals per fold while searching; the chosen recipe is refitted on all."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +45,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class Search:
-    """What the search found; `losses` stage -> log-loss on the inner folds, empty without any."""
+    """What the search found; `losses` stage -> loss on the inner folds, empty without any."""
 
     recipe: Recipe
     losses: Mapping[str, float]
     trials: tuple[Mapping[str, Any], ...]
     why: str
-
-
-@dataclass(frozen=True)
-class _Question:
-    """One inner fold: what was fitted at its end, and what came of the n eligible rows there.
-
-    `gone` (n,): no purchase within `horizon` days.
-    """
-
-    started: hazard.Smooth
-    rows: Rows
-    gone: NDArray[np.bool_]
-    horizon: float
 
 
 def search(
@@ -83,6 +60,7 @@ def search(
     default: Recipe,
     *,
     stages: str,
+    members: str = "auto",
     budget: Budget,
     journal: Path | None = None,
     on_trial: Callable[[], None] = lambda: None,
@@ -95,71 +73,28 @@ def search(
         outer_end: the fold whose end censors the inner labels.
         default: trial 0.
         stages: `auto`, or the stages that the config asks for.
+        members: `auto`, or the members that the config asks for.
         budget: trials and minutes.
         journal: file in which the search is kept, to go on after a kill.
         on_trial: called after every trial.
     """
-    questions = [q for f in inner if (q := _question(material, f, outer_end, default)) is not None]
+    size = Size.of(material, outer_end)
+    start = choosing.first_recipe(default, size, stages, members)
+    questions = [q for fold in inner if (q := ask(material, fold, outer_end, start)) is not None]
     if not questions:
-        return _unsearched(material, outer_end, default, stages)
-    best, trials = default, tuple[Mapping[str, Any], ...]()
-    if stages in ("auto", hazard.STAGES[-1]):
-        study = _study(material.seed, questions, default, budget, journal, on_trial)
-        trials = tuple(_record(t) for t in study.trials)
-        found = replace(default, trees={**default.trees, **study.best_params})
-        best = found if _beats(questions, found, default) else default
-    losses = _losses(questions, best, material.states.names)
-    chosen, alone = _choose(losses, stages)
-    best = replace(best, stages=chosen, alone=alone)
-    return Search(best, losses, trials, _why(losses, chosen, stages))
+        return Search(start, {}, (), choosing.said(start, size, stages, {}, material.metric))
+    best, trials = start, tuple[Mapping[str, Any], ...]()
+    if start.stages == hazard.STAGES[-1]:
+        study = _study(material.seed, questions, start, budget, journal, on_trial)
+        trials = tuple(_record(t, material.metric) for t in study.trials)
+        found = replace(start, trees={**start.trees, **study.best_params})
+        best = found if _beats(questions, found, start) else start
+    best, losses = choosing.choose(questions, best, stages, material.states.names)
+    why = choosing.said(best, size, stages, losses, material.metric)
+    return Search(best, losses, trials, why)
 
 
-def _unsearched(material: Material, outer: Fold, default: Recipe, stages: str) -> Search:
-    """The defaults, where there is too little history to choose on forward folds."""
-    try:
-        seen = int(material.part(outer)[1].observed.sum())
-    except NotTrainableError:
-        seen = 0
-    kept = stages
-    if stages == "auto":
-        kept = hazard.STAGES[-1] if seen >= _FEW_EVENTS else hazard.STAGES[0]
-    why = f"too little history for forward folds; {kept} for {seen:,} purchases to learn from"
-    return Search(replace(default, stages=kept), {}, (), why)
-
-
-def _question(material: Material, fold: Fold, outer: Fold, default: Recipe) -> _Question | None:
-    """The fold fitted up to stage two, or None where nothing can be asked of it."""
-    horizon = min(float(material.horizon), float(np.floor(material.sight(fold.end, outer.end))))
-    usable = material.states.usable
-    if horizon < 1 or not usable(fold.train) or not usable([fold.end]):
-        return None
-    data = material.data.at([fold.end])
-    waits = labels.durations(data, material.log, outer.end, material.settling)
-    eligible = data.eligible(material.active_within)
-    gone = ~labels.within(waits, horizon)[eligible]
-    if not gone.any() or gone.all():
-        return None
-    try:
-        started = recipe.smooth(material, fold, default, TUNING_ROWS)
-    except NotTrainableError:
-        return None
-    edges = started.hazard.settings.edges
-    inputs = rows.build(data.take(eligible), material.states, edges)
-    return _Question(started, inputs, gone, min(horizon, edges[-1]))
-
-
-def _row_losses(question: _Question, model: hazard.Hazard) -> FloatArray:
-    """Log-loss of every row (n,), with the model at the level of the fold."""
-    curves = Curves(np.asarray(model.settings.edges), model.cumulative(question.rows))
-    survival = curves.survival([question.horizon])[:, 0]
-    return metrics.log_losses(question.gone, at_level(survival, float(question.gone.mean())))
-
-
-def _loss(question: _Question, model: hazard.Hazard) -> float:
-    return float(_row_losses(question, model).mean())
-
-
-def _beats(questions: list[_Question], found: Recipe, default: Recipe) -> bool:
+def _beats(questions: list[Question], found: Recipe, default: Recipe) -> bool:
     """Whether a recipe beats the defaults on every fold, and by more than chance would.
 
     Most searches end within noise of where they began; then the defaults stay, which have been
@@ -168,35 +103,24 @@ def _beats(questions: list[_Question], found: Recipe, default: Recipe) -> bool:
     gains = []
     for question in questions:
         ours, theirs = (
-            _row_losses(question, hazard.add_trees(question.started, r.trees))
-            for r in (found, default)
+            row_losses(question, _with_trees(question, r.trees)) for r in (found, default)
         )
         gains.append(theirs - ours)
-    every = np.concatenate(gains)
-    noise = float(every.std()) / np.sqrt(len(every))
-    return all(gain.mean() > 0 for gain in gains) and float(every.mean()) > noise
+    return is_sure(gains)
 
 
-def at_level(survival: FloatArray, share: float) -> FloatArray:
-    """Survival (n,) with all hazards multiplied by the one factor that makes its mean `share`.
+def _with_trees(question: Question, trees: Mapping[str, Any]) -> Mixture:
+    """The member `staged` with all its stages; the others have no settings to choose."""
+    return Mixture(hazard.add_trees(question.started, trees))
 
-    `share` lies strictly between 0 and 1; the factor stays within e^-6 to e^6.
-    """
-    hazard_sum = -np.log(np.clip(survival, 1e-12, 1.0 - 1e-12))
 
-    def excess(log_factor: float) -> float:
-        return float(np.exp(-np.exp(log_factor) * hazard_sum).mean()) - share
-
-    low, high = -_FARTHEST, _FARTHEST
-    if excess(low) <= 0 or excess(high) >= 0:
-        return survival
-    factor = np.exp(brentq(excess, low, high, xtol=1e-10))
-    return np.asarray(np.exp(-factor * hazard_sum))
+def _loss(question: Question, model: Mixture) -> float:
+    return float(row_losses(question, model).mean())
 
 
 def _study(
     seed: int,
-    questions: list[_Question],
+    questions: list[Question],
     default: Recipe,
     budget: Budget,
     journal: Path | None,
@@ -211,7 +135,7 @@ def _study(
         trees = {**default.trees, **_suggest(trial, default.trees)}
         losses = []
         for step, question in enumerate(questions):
-            losses.append(_loss(question, hazard.add_trees(question.started, trees)))
+            losses.append(_loss(question, _with_trees(question, trees)))
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
@@ -300,38 +224,10 @@ def _open(journal: Path | None) -> optuna.Study:
     return study
 
 
-def _record(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+def _record(trial: optuna.trial.FrozenTrial, metric: str) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
-        "log_loss": trial.value,
+        metric: trial.value,
         **trial.params,
     }
-
-
-def _losses(questions: list[_Question], best: Recipe, processes: Sequence[str]) -> dict[str, float]:
-    """Mean log-loss on the inner folds of every stage, and of every process alone."""
-    losses: dict[str, list[float]] = {}
-    for question in questions:
-        full = hazard.add_trees(question.started, best.trees)
-        variants = {stage: hazard.with_stages(full, stage) for stage in hazard.STAGES[1:]}
-        for name in processes:
-            variants[f"process {name}"] = hazard.with_stages(full, hazard.STAGES[0], name)
-        for name, model in variants.items():
-            losses.setdefault(name, []).append(_loss(question, model))
-    return {name: float(np.mean(values)) for name, values in losses.items()}
-
-
-def _choose(losses: Mapping[str, float], stages: str) -> tuple[str, str]:
-    """The stages with the least loss (or those asked for), and the best process alone."""
-    alone = min((n for n in losses if n.startswith("process ")), key=lambda n: losses[n])
-    by_stage = {hazard.STAGES[0]: losses[alone], **{s: losses[s] for s in hazard.STAGES[1:]}}
-    best = min(by_stage, key=lambda s: by_stage[s]) if stages == "auto" else stages
-    return best, alone.removeprefix("process ")
-
-
-def _why(losses: Mapping[str, float], chosen: str, asked: str) -> str:
-    listed = ", ".join(f"{name} {loss:.4f}" for name, loss in sorted(losses.items()))
-    if asked != "auto":
-        return f"{asked} was asked for (log-loss on forward folds: {listed})"
-    return f"{chosen} had the least log-loss on forward folds: {listed}"

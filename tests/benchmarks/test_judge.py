@@ -1,120 +1,20 @@
 """The judge benchmark on a made-up case of the real format, and on a real one where it is there."""
 
-import hashlib
-import importlib.util
 import json
 import os
-import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
-from ppi_ml import training
+import judge
+import verdicts
 
-ROOT = Path(__file__).parents[2]
-ORIGIN = datetime(2025, 6, 1, tzinfo=UTC)
 TAU = 30
 
 
-@pytest.fixture(scope="module")
-def judge():
-    spec = importlib.util.spec_from_file_location("judge_benchmark", ROOT / "benchmarks/judge.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Trains as the benchmark asks, with a search of one trial."""
-    real = training.train
-
-    def train(log, *, settings, **more):
-        few = {"tune.trials": 1, "folds.train_cutoffs": 3, "model.processes": ["mbg_nbd"],
-               "baselines": ["base_rate"], "engine.threads": 1}  # fmt: skip
-        return real(log, settings={**few, **settings}, **more)
-
-    monkeypatch.setattr(training, "train", train)
-
-
-def orders(customers=120, days=300):
-    """Lines of customers who buy at their own pace until the origin and beyond."""
-    draw = np.random.default_rng(4)
-    rows = []
-    for number in range(customers):
-        day, pace = draw.uniform(0, 0.8 * days), draw.lognormal(3, 0.5)
-        while day < days + TAU and draw.random() < 0.9:
-            rows.append((f"c{number}", ORIGIN + timedelta(days=float(day) - days)))
-            day += draw.exponential(pace)
-    return pl.DataFrame(
-        {
-            "order_id": [f"o{i}" for i in range(len(rows))],
-            "line_id": [1] * len(rows),
-            "customer_id": [who for who, _ in rows],
-            "occurred_at": [when for _, when in rows],
-            "sku": ["x"] * len(rows),
-            "quantity": [1] * len(rows),
-            "unit_price": [4.5] * len(rows),
-            "discount": [0.0] * len(rows),
-        }
-    ).sort("occurred_at")
-
-
-def write_case(root, name, *, task="churn", daily=False, entity="customer_id"):
-    """A case as it is laid out for the judge: events beside the case folders, hashes in it."""
-    everything = orders()
-    if daily:
-        everything = everything.with_columns(pl.col("occurred_at").dt.truncate("1d"))
-    past = everything.filter(pl.col("occurred_at") < ORIGIN)
-    later = everything.filter(pl.col("occurred_at") >= ORIGIN)
-    entities = past.select("customer_id").unique().sort("customer_id")
-    first = later.group_by("customer_id").agg(when=pl.col("occurred_at").min())
-    last = past.group_by("customer_id").agg(last=pl.col("occurred_at").max())
-    truth = entities.join(first, on="customer_id", how="left", maintain_order="left").join(
-        last, on="customer_id", how="left", maintain_order="left"
-    )
-    elapsed = (pl.col("when") - ORIGIN).dt.total_days() + 1
-    truth = truth.select(
-        "customer_id",
-        active_180d=pl.col("last") >= ORIGIN - timedelta(days=180),
-        event=pl.col("when").is_not_null(),
-        days=elapsed.fill_null(TAU).clip(1, TAU).cast(pl.Int32),
-    )
-    share = 1 - truth["event"].mean()
-    peers = entities.with_columns(
-        base_rate__churn_probability=pl.lit(share), coin__churn_probability=pl.lit(0.5)
-    )
-    folder = root / "public" / name
-    events = root / "public/events/made"
-    for place in (folder, events):
-        place.mkdir(parents=True, exist_ok=True)
-    tables = {"order_lines": (events, past), "entities": (folder, entities),
-              "truth": (folder, truth), "peers": (folder, peers)}  # fmt: skip
-    files = {}
-    for table, (place, frame) in tables.items():
-        path = place / f"{table}.parquet"
-        frame.write_parquet(path)
-        files[table] = {
-            "path": os.path.relpath(path, folder),
-            "rows": frame.height,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-    about = {
-        "name": name, "task": task, "origin": ORIGIN.isoformat(), "tau_days": TAU,
-        "entity": [entity], "n": truth.height, "base_rate": share, "files": files,
-        "granularity": "day" if daily else "minute",
-    }  # fmt: skip
-    (folder / "case.json").write_text(json.dumps(about))
-    return folder
-
-
 @pytest.mark.parametrize("daily", [False, True])
-def test_a_case_is_its_events_up_to_the_origin(judge, tmp_path, daily):
+def test_a_case_is_its_events_up_to_the_origin(write_case, tmp_path, daily):
     folder = write_case(tmp_path, "made", daily=daily)
     for answer in ("truth", "peers", "entities"):  # must never be opened
         (folder / f"{answer}.parquet").write_bytes(b"")
@@ -129,9 +29,11 @@ def test_a_case_is_its_events_up_to_the_origin(judge, tmp_path, daily):
     assert case.days == sorted(set(case.days))
 
 
-@pytest.mark.parametrize("daily", [False, True])
-def test_everybody_is_predicted(judge, tmp_path, quick, daily):
-    folder = write_case(tmp_path, "made", daily=daily)
+@pytest.mark.parametrize(("task", "daily"), [("churn", False), ("churn", True), ("timing", False)])
+def test_everybody_is_predicted(write_case, tmp_path, quick, task, daily):
+    folder = write_case(tmp_path, "made", task=task, daily=daily)
+    for answer in ("truth", "peers"):
+        (folder / f"{answer}.parquet").write_bytes(b"")
     case = judge.Case.read(folder)
     table = pl.read_parquet(judge.predict(case, tmp_path / "out"))
     wanted = pl.read_parquet(folder / "entities.parquet")["customer_id"]
@@ -142,7 +44,9 @@ def test_everybody_is_predicted(judge, tmp_path, quick, daily):
     assert table[f"no_event_by_{TAU}d"].to_list() == table["churn_probability"].to_list()
 
 
-def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(judge, tmp_path, capsys):
+def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(
+    write_case, tmp_path, capsys
+):
     write_case(tmp_path, "later", task="depletion")
     broken = tmp_path / "public/broken"
     broken.mkdir()
@@ -160,7 +64,7 @@ def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(judge, t
     ("names", "told"),
     [(["--cases", "PUBLIC", "ghost"], "no case.json of ghost"), ([], "say where the cases are")],
 )
-def test_wrong_arguments_end_with_2(judge, tmp_path, capsys, monkeypatch, names, told):
+def test_wrong_arguments_end_with_2(write_case, tmp_path, capsys, monkeypatch, names, told):
     monkeypatch.delenv("JUDGE_CASES", raising=False)
     write_case(tmp_path, "made")
     (tmp_path / "judge.py").write_text("")
@@ -171,7 +75,7 @@ def test_wrong_arguments_end_with_2(judge, tmp_path, capsys, monkeypatch, names,
     assert told in capsys.readouterr().err
 
 
-def test_the_environment_stands_in_for_the_arguments(judge, tmp_path, monkeypatch, capsys):
+def test_the_environment_stands_in_for_the_arguments(write_case, tmp_path, monkeypatch, capsys):
     write_case(tmp_path, "later", task="depletion")
     (tmp_path / "elsewhere.py").write_text("")
     monkeypatch.setenv("JUDGE_CASES", str(tmp_path / "public"))
@@ -180,23 +84,116 @@ def test_the_environment_stands_in_for_the_arguments(judge, tmp_path, monkeypatc
     assert "later" in capsys.readouterr().out
 
 
-VERDICT = {
-    "case": "made", "headline": "log_loss", "entities": 90, "missing": 1,
-    "metrics": {"system": {"log_loss": 0.45}, "base_rate": {"log_loss": 0.6},
-                "cox": {"log_loss": 0.41}, "rfm": {"log_loss": 0.451}},
-    "comparisons": [{"peer": "base_rate", "outcome": "beats"}, {"peer": "cox", "outcome": "loses"},
-                    {"peer": "rfm", "outcome": "ties"}],
-}  # fmt: skip
+def verdict(name="made", ours=0.45, stored=0.5, **outcomes):
+    """A judge's answer: peers with a loss of .6 but for the reference, and how we compare."""
+    said = {"base_rate": "beats", "bg_nbd": "beats", "reference": "ties", **outcomes}
+    losses = {"system": ours, **dict.fromkeys(said, 0.6), "reference": stored}
+    return {
+        "case": name, "headline": "log_loss", "entities": 90, "missing": 1,
+        "metrics": {peer: {"log_loss": loss} for peer, loss in losses.items()},
+        "comparisons": [{"peer": peer, "outcome": outcome} for peer, outcome in said.items()],
+    }  # fmt: skip
 
 
-def test_the_table_says_what_the_judge_said(judge):
-    result = judge.Result.of(VERDICT, 12.3)
+def test_the_table_says_what_the_judge_said():
+    result = verdicts.Result.of(verdict(cox="loses"), 12.3)
     assert result.cells == (
-        "made", "90 (1 missing)", "0.4500", "cox 0.4100", "0.6000", "1/1/1", "cox", "12",
+        "made", "90 (1 missing)", "0.4500", "reference 0.5000", "0.6000", "0.5000", "-10.00% ties",
+        "2/1/1", "cox", "12",
     )  # fmt: skip
-    table = judge.markdown([result], {"other": "not yet"})
-    assert table.splitlines()[0].count("|") == table.splitlines()[2].count("|") == 9
+    table = verdicts.markdown([result], {"other": "not yet"})
+    assert table.splitlines()[0].count("|") == table.splitlines()[2].count("|") == 11
+    assert "mean relative change -10.00%, below it on 1 of 1 cases" in table
     assert table.endswith("- other: not yet\n")
+
+
+def test_a_case_without_a_reference_is_not_compared_with_it():
+    plain = verdict()
+    plain["comparisons"] = [row for row in plain["comparisons"] if row["peer"] != "reference"]
+    del plain["metrics"]["reference"]
+    result = verdicts.Result.of(plain, 1.0)
+    assert result.change is None
+    assert result.cells[5:7] == ("-", "-")
+    assert "Against the reference" not in verdicts.markdown([result], {})
+    assert [check.passed for check in verdicts.checks([result])] == [True, True]
+
+
+def test_the_mean_change_is_over_cases_not_over_losses():
+    results = [
+        verdicts.Result.of(verdict("a", 0.99, 1.0), 1.0),
+        verdicts.Result.of(verdict("b", 0.0103, 0.01), 1.0),
+    ]
+    assert verdicts.mean_change(results) == pytest.approx(0.01)
+    assert "+1.00%, below it on 1 of 2 cases, significantly worse on none" in verdicts.summary(
+        results
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "failing"),
+    [
+        ({}, ""),
+        ({"cox": "loses"}, "cases with a significantly better peer"),
+        ({"bg_nbd": "ties"}, "not significantly better than a process that the reference beats"),
+        ({"pareto_nbd": "ties"}, ""),  # the reference does not beat it either
+        ({"ours": 0.51}, "mean relative change against the reference"),
+    ],
+)
+def test_each_demand_can_fail_on_its_own(changed, failing):
+    one = verdicts.Result.of(verdict(**changed), 1.0, ["bg_nbd"])
+    other = verdicts.Result.of(verdict("other", 0.499), 1.0, ["bg_nbd"])
+    found = {check.what: check.passed for check in verdicts.checks([one, other])}
+    assert [what for what, passed in found.items() if not passed] == ([failing] if failing else [])
+
+
+def test_losing_to_the_reference_fails_both_demands():
+    lost = verdicts.Result.of(verdict(ours=0.52, reference="loses"), 1.0)
+    assert lost.change == pytest.approx(0.04)
+    assert [check.passed for check in verdicts.checks([lost])] == [False, True, False, False, False]
+
+
+def fake_judge(folder):
+    """A judge that knows the shape of an answer, and beats and ties by the name of the file."""
+    program = folder / "judge.py"
+    program.write_text(
+        "import json, sys, pathlib\n"
+        "case, file = sys.argv[1], pathlib.Path(sys.argv[2])\n"
+        "assert file.is_file()\n"
+        "won = 'reference' in file.name\n"
+        "peers = {'bg_nbd': 'beats' if won else 'ties', 'reference': 'ties'}\n"
+        "print(json.dumps({'case': pathlib.Path(case).name, 'headline': 'log_loss',\n"
+        "    'entities': 3, 'missing': 0,\n"
+        "    'metrics': {p: {'log_loss': .5} for p in ('system', *peers)},\n"
+        "    'comparisons': [{'peer': p, 'outcome': o} for p, o in peers.items()]}))\n"
+    )
+    return program
+
+
+def test_what_the_reference_beats_is_asked_of_the_judge_too(write_case, tmp_path, monkeypatch):
+    folder = write_case(tmp_path, "made", reference=True)
+    monkeypatch.setattr(judge, "predict", lambda case, out: folder / "entities.parquet")
+    out = tmp_path / "out"
+    judged = judge.run([folder], fake_judge(tmp_path), out)
+    assert judged.results[0].not_beaten == ("bg_nbd",)
+    stored = pl.read_parquet(out / "made.reference.parquet")
+    assert stored.columns == ["customer_id", "churn_probability"]
+
+
+def test_judged_cases_are_kept_if_that_is_asked_for(write_case, tmp_path, monkeypatch):
+    folder, out, runs = write_case(tmp_path, "made"), tmp_path / "out", []
+
+    def predict(case, out):
+        runs.append(case.name)
+        return folder / "entities.parquet"
+
+    monkeypatch.setattr(judge, "predict", predict)
+    program = fake_judge(tmp_path)
+    first = judge.run([folder], program, out, keep=True)
+    assert judge.run([folder], program, out, keep=True) == first
+    assert len(runs) == 1
+    judge.run([folder], program, out)
+    assert len(runs) == 2
+    assert json.loads((out / "made.json").read_text())["measured"] == first.results[0].measured
 
 
 def real_judge():
@@ -207,24 +204,27 @@ def real_judge():
 
 
 @pytest.mark.real
-def test_the_judge_accepts_our_predictions(judge, tmp_path, quick, capsys):
-    cases = write_case(tmp_path, "made").parent
+def test_the_judge_accepts_our_predictions(write_case, tmp_path, quick, capsys):
+    cases = write_case(tmp_path, "made", reference=True).parent
+    write_case(tmp_path, "later", task="timing", reference=True)
     given = ["--cases", str(cases), "--judge", str(real_judge()), "--out", str(tmp_path / "out")]
     assert judge.main(given) == 0
-    row = capsys.readouterr().out.splitlines()[2].strip("| ").split(" | ")
-    assert row[0] == "made"
-    assert "missing" not in row[1]
-    assert float(row[2]) < 0.7
-    assert sum(map(int, row[5].split("/"))) == 2
+    shown = capsys.readouterr().out
+    for line in shown.splitlines()[2:4]:
+        row = [cell.strip() for cell in line.strip("|").split("|")]
+        assert "missing" not in row[1]
+        assert float(row[2]) < float(row[4])
+        assert sum(map(int, row[7].split("/"))) == 3
+    assert "of 2 cases, significantly worse on none" in shown
 
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_real_case_beats_its_base_rate(judge, tmp_path, capsys):
+def test_a_real_case_beats_its_base_rate(tmp_path, capsys):
     path = real_judge()
     given = ["--cases", str(path.parent / "public"), "--out", str(tmp_path)]
     assert judge.main([*given, "cdnow_39_39_churn273"]) == 0
     row = capsys.readouterr().out.splitlines()[2].strip("| ").split(" | ")
     assert float(row[2]) < float(row[4]) - 0.1
-    assert "base_rate" not in row[6]
-    assert "bg_nbd" not in row[6].split(", ")
+    assert "base_rate" not in row[8]
+    assert "bg_nbd" not in row[8].split(", ")

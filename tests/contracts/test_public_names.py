@@ -18,6 +18,10 @@ def test_each_can_be_imported_and_calls_itself_so(name):
     assert name in dir(ppi_ml)
 
 
+def test_a_model_can_be_fitted_without_an_event_log():
+    assert {"Curves", "Durations", "HazardModel"} <= set(ppi_ml.__all__)
+
+
 def test_none_is_also_the_name_of_a_module():
     modules = {module.name for module in pkgutil.iter_modules(ppi_ml.__path__)}
     assert modules.isdisjoint(ppi_ml.__all__)

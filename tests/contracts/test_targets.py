@@ -12,6 +12,8 @@ from ppi_ml.shelf import names, shelf
 
 TARGETS = shelf("ppi_ml.targets", "TARGET")
 BASELINES = shelf("ppi_ml.baselines", "BASELINE")
+PLAINEST = {"log_loss": "base_rate", "ibs": "kaplan_meier"}
+"""Metric -> the baseline that says the same of everybody."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -27,12 +29,29 @@ def test_a_declaration_is_whole(name):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_its_baselines_are_on_the_shelf_with_the_base_rate_among_them(name):
+def test_its_baselines_are_on_the_shelf_with_one_that_knows_nobody_among_them(name):
     wanted = TARGETS[name].baselines
     assert len(set(wanted)) == len(wanted)
     assert set(wanted) <= set(BASELINES)
-    assert "base_rate" in wanted
+    assert PLAINEST[TARGETS[name].metric] in wanted
     assert len(wanted) >= 3
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_reading_of_another_targets_curve_is_about_the_same(name):
+    """Curve and label are the owner's, so who is asked and what about must be the owner's too."""
+    target = TARGETS[name]
+    if target.of is not None:
+        owner = TARGETS[target.of]
+        assert owner.of is None, "a target is read from its owner, not through a third one"
+        assert owner.name != target.name
+        for what in ("entity", "kind", "event"):
+            assert getattr(target, what) == getattr(owner, what)
+
+
+def test_churn_is_a_reading_of_repurchase():
+    assert TARGETS["churn"].of == "repurchase"
+    assert TARGETS["repurchase"].of is None
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -40,6 +59,8 @@ def test_a_declaration_goes_into_the_bundle_as_data(name):
     told = TARGETS[name].to_dict()
     assert json.loads(json.dumps(told)) == told
     assert told["name"] == name
+    assert told["of"] == TARGETS[name].of
+    assert told["metric"] in PLAINEST
     assert "baselines" not in told
 
 

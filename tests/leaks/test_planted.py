@@ -95,7 +95,7 @@ def test_the_law_holds_in_a_copy_without_a_leak(package):
         ("from ppi_ml.labels import durations", "ppi_ml.features.leak -> ppi_ml.labels"),
         ("def rows():\n    from ppi_ml import future\n    return future",
          "ppi_ml.features.leak -> ppi_ml.future"),
-        ("from ppi_ml.recipe import Problem", "ppi_ml.recipe -> ppi_ml.labels"),
+        ("from ppi_ml.problem import Problem", "ppi_ml.problem -> ppi_ml.labels"),
     ],
     ids=["at the top", "inside a function", "through another module"],
 )  # fmt: skip

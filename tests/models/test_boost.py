@@ -93,6 +93,67 @@ def test_no_rounds_where_the_inputs_say_nothing(objective):
     assert boost.best_rounds(objective, blank, blank, NAMES, SETTINGS, seed=1, threads=2) == 0
 
 
+ALL_INPUTS = SETTINGS | {"feature_fraction": 1.0}  # their draw is the one thing that differs
+
+
+class Coin:
+    """The log-loss of a sample as a loss of our own: LightGBM has the same one built in."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def gradient(self, score):
+        chance = 1 / (1 + np.exp(-(self.made.start + score)))
+        return chance - self.made.target, chance * (1 - chance)
+
+    def loss(self, score):
+        whole = self.made.start + score
+        return float(np.mean(np.logaddexp(0, whole) - self.made.target * whole))
+
+
+def test_a_loss_of_our_own_gives_the_trees_of_the_same_one_built_in():
+    made, fresh = sample(6, objective="binary"), sample(7, objective="binary").inputs
+    asked = {"rounds": 25, "seed": 1, "threads": 2}
+    own = boost.train_on(Coin(made), made.inputs, NAMES, ALL_INPUTS, **asked)
+    built_in = boost.train("binary", made, NAMES, ALL_INPUTS, **asked)
+    assert own.rounds == 25
+    assert own.score(fresh).std() > 0.3
+    assert own.score(fresh) == pytest.approx(built_in.score(fresh), abs=1e-4)
+
+
+def test_the_rounds_of_a_loss_of_our_own_are_those_of_the_same_one_built_in():
+    learn, check = sample(3, objective="binary"), sample(4, objective="binary")
+    asked = (NAMES, ALL_INPUTS)
+    own = boost.best_rounds_of(
+        Coin(learn), learn.inputs, Coin(check), check.inputs, *asked, seed=1, threads=2
+    )
+    assert own == boost.best_rounds("binary", learn, check, *asked, seed=1, threads=2)
+    assert 5 < own < boost.MOST_ROUNDS
+
+
+def test_no_rounds_of_a_loss_of_our_own_where_there_is_nothing_to_learn():
+    learn, against = sample(3, objective="binary"), sample(4, effect=-1.5, objective="binary")
+    blank = np.zeros_like(learn.inputs)
+    for check, inputs in ((against, (learn.inputs, against.inputs)), (learn, (blank, blank))):
+        rounds = boost.best_rounds_of(
+            Coin(learn), inputs[0], Coin(check), inputs[1], NAMES, SETTINGS, seed=1, threads=2
+        )
+        assert rounds == 0
+
+
+def test_trees_of_a_loss_of_our_own_repeat_and_are_their_text():
+    made = sample(6, objective="binary")
+    asked = {"rounds": 20, "seed": 1}
+
+    def trees(threads):
+        return boost.train_on(Coin(made), made.inputs, NAMES, SETTINGS, threads=threads, **asked)
+
+    one, two = trees(1), trees(2)
+    assert one.text.split("parameters:")[0] == two.text.split("parameters:")[0]
+    back = boost.Trees.read(one.text, NAMES)
+    assert back.score(made.inputs).tolist() == one.score(made.inputs).tolist()
+
+
 def test_a_sample_is_taken_by_mask():
     made = sample()
     mask = made.target > 0

@@ -1,11 +1,14 @@
 """Which facts reach the model: process hazards, the draw of rows, a name for every column."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ppi_ml.models import covariates
-from ppi_ml.models.covariates import Rows, Settings, process_hazards, sample_rows
+from ppi_ml.models.covariates import RECENT_DAYS, Rows, Settings, process_hazards, sample_rows
 from ppi_ml.models.curve import expand
+from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.histories import Histories
 
 EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
@@ -16,7 +19,7 @@ ROWS = Rows(  # one customer who bought once, one who bought three times
     ),
     log_hazards=np.zeros((2, 4, 1)),
     gap_place=np.array([[3.0, 1.0], [2.5, 0.5]]),
-    recent=np.array([[1.0, 1.0, 1.0], [1.0, 3.0, 3.0]]),
+    recent=np.array([[1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 3.0, 3.0]]),
     value=np.array([np.nan, 20.0]),
     mean_gap=np.array([np.nan, 15.0]),
     median_gap=np.array([np.nan, 15.0]),
@@ -86,6 +89,10 @@ def test_every_smooth_column_has_a_name_and_a_number(season):
     assert known["log_recency"] == pytest.approx(np.log1p([10, 20, 20]))
     assert known["log_middle"] == pytest.approx(np.log([1.5, 1.5, 45]))
     assert known["log_value"] == pytest.approx([0, np.log1p(20), np.log1p(20)])
+    assert known["log_recent_7"] == pytest.approx(np.log1p([1, 0, 0]))
+    assert known["log_recent_30"] == pytest.approx(np.log1p([1, 1, 1]))
+    assert known["log_recent_365"] == pytest.approx(np.log1p([1, 3, 3]))
+    assert sum(name.startswith("log_recent_") for name in names) == len(RECENT_DAYS)
     assert known["step_3"].tolist() == [0, 0, 1]
 
 
@@ -113,6 +120,96 @@ def test_no_tree_input_of_an_interval_names_the_date():
         assert covariates.tree_inputs(rows, ROW, INTERVAL, SETTINGS) == pytest.approx(
             covariates.tree_inputs(ROWS, ROW, INTERVAL, SETTINGS), nan_ok=True
         )
+
+
+def test_what_stands_by_hand():
+    """What proportional hazards see of a row: the wait so far, and mean hazards up to a day."""
+    log_hazards = np.log(np.array([[0.1, 0.2, 0.05, 0.01], [0.3, 0.1, 0.2, 0.4]]))[:, :, None]
+    inputs, names = covariates.standing_inputs(
+        Rows(**{**vars(ROWS), "log_hazards": log_hazards}), SETTINGS
+    )
+    known = dict(zip(names, inputs.T, strict=True))
+    assert names == covariates.standing_names(SETTINGS)
+    assert inputs.shape == (2, len(names))
+    assert inputs.dtype == np.float32
+    assert known["a"].tolist() == [1, 2]
+    assert known["row__waited"].tolist() == [10, 20]
+    for name in ("mean", "median"):
+        assert known[f"row__waited_over_{name}_gap"] == pytest.approx(
+            [np.nan, 20 / 15], nan_ok=True
+        )
+    assert known["row__place"] == pytest.approx(
+        [np.log(10) - 3, (np.log(20) - 2.5) / 0.5], rel=1e-6
+    )
+    # the edges nearest to 7, 30 and 90 days are 10, 30 and 60
+    to_10, to_30 = np.array([0.3 + 1.4, 0.9 + 0.7]), np.array([1.0, 4.0])
+    to_60 = np.array([0.3, 12.0])
+    assert known["row__h_gaps_7d"] == pytest.approx(np.log(to_10 / 10), rel=1e-6)
+    assert known["row__h_gaps_30d"] == pytest.approx(np.log((to_10 + to_30) / 30), rel=1e-6)
+    assert known["row__h_gaps_90d"] == pytest.approx(np.log((to_10 + to_30 + to_60) / 60), rel=1e-6)
+
+
+def test_nothing_that_stands_names_the_date():
+    later = Rows(**{**vars(ROWS), "day": ROWS.day + 365})
+    now, then = (covariates.standing_inputs(rows, SETTINGS)[0] for rows in (ROWS, later))
+    np.testing.assert_array_equal(now, then)
+
+
+def two_processes():
+    """The rows with hazards of two processes that disagree, drawn."""
+    drawn = np.log(np.random.default_rng(3).uniform(0.001, 0.3, (2, 4, 2)))
+    settings = Settings(edges=EDGES, processes=("gaps", "mbg_nbd"), tree_names=("a",))
+    return Rows(**{**vars(ROWS), "log_hazards": drawn}), settings
+
+
+def test_the_regression_starts_from_the_mean_of_the_log_hazards():
+    rows, _ = two_processes()
+    both = rows.log_hazards
+    expected = [(both[i, j, 0] + both[i, j, 1]) / 2 for i, j in zip(ROW, INTERVAL, strict=True)]
+    assert rows.offset(ROW, INTERVAL) == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_mean_of_the_processes_is_the_mean_of_their_curves():
+    rows, settings = two_processes()
+    found = covariates.mean_of_processes(rows, settings)
+    widths = np.diff(EDGES)
+    for i in range(2):
+        for j in range(1, 5):
+            one, other = (np.exp(-np.exp(rows.log_hazards[i, :j, p]) @ widths[:j]) for p in (0, 1))
+            reached = np.exp(-np.exp(found[i, :j]) @ widths[:j])
+            assert reached == pytest.approx((one + other) / 2, rel=1e-12)
+    assert rows.alone(settings).tolist() == found.tolist()
+
+
+def test_a_process_that_stands_alone_is_that_process():
+    rows, settings = two_processes()
+    for i, name in enumerate(settings.processes):
+        alone = rows.alone(replace(settings, alone=name))
+        assert alone.tolist() == rows.log_hazards[:, :, i].tolist()
+
+
+def season_model(rows, settings, drawn=True):
+    """A regression with drawn coefficients on the season's waves alone, or on all but these."""
+    columns, names = rows.smooth(ROW, INTERVAL, settings)
+    waves = np.array([name.startswith("season_") for name in names])
+    slopes = np.random.default_rng(4).normal(size=len(names)) * (waves if drawn else ~waves)
+    return PoissonGlm(names, np.zeros(len(names)), np.ones(len(names)), slopes, 0.0), columns
+
+
+def test_the_effect_of_the_season_is_what_the_regression_makes_of_its_waves():
+    settings = replace(SETTINGS, season=True)
+    glm, columns = season_model(ROWS, settings)
+    effect = covariates.season_effect(glm, ROWS.day, settings)
+    assert effect.shape == (2, 4)
+    assert np.abs(effect).min() > 0
+    assert effect[ROW, INTERVAL] == pytest.approx(glm.log_hazard(columns), rel=1e-12)
+
+
+def test_without_waves_there_is_no_effect_of_the_season():
+    others, _ = season_model(ROWS, replace(SETTINGS, season=True), drawn=False)
+    none, _ = season_model(ROWS, SETTINGS)
+    for glm in (None, none, others):
+        assert covariates.season_effect(glm, ROWS.day, SETTINGS).tolist() == [[0.0] * 4] * 2
 
 
 def test_the_season_repeats_every_year():

@@ -47,6 +47,21 @@ def test_best_window_by_hand():
     assert everything == pytest.approx(1 - np.exp([-1.4, -0.2]))
 
 
+def test_the_best_window_lies_within_the_days_asked_for():
+    # hazards .1, then .5 a day from day 6 on: the best three days are the last that may be searched
+    late = Curves(np.array([0.0, 6.0, 10.0]), np.array([[0.0, 0.6, 2.6]]))
+    assert late.best_window(3)[0].tolist() == [6]
+    start, probability = late.best_window(3, within=8)
+    assert start.tolist() == [5]
+    assert probability == pytest.approx([np.exp(-0.5) - np.exp(-1.6)])
+    assert late.best_window(3, within=5)[0].tolist() == [0]
+    assert late.best_window(5, within=5)[1] == pytest.approx([1 - np.exp(-0.5)])
+    with pytest.raises(UsageError, match=r"within: asked for day 11, .* reaches day 10"):
+        late.best_window(3, within=11)
+    with pytest.raises(UsageError, match="expected 1 to 5, the days to search, got 6"):
+        late.best_window(6, within=5)
+
+
 @pytest.mark.parametrize("days", [10.5, -1, np.nan])
 def test_readings_beyond_the_reach_are_errors(days):
     with pytest.raises(UsageError, match="days: "):
@@ -121,15 +136,18 @@ def test_quantiles_agree_with_the_curve(made, p):
             assert one.survival(min(day, made.max_days))[0, 0] == pytest.approx(1 - p, abs=1e-9)
 
 
-@given(curves(), st.integers(1, 400))
-def test_best_window_agrees_with_a_plain_loop(made, width):
-    width = min(width, int(made.max_days))
-    start, probability = made.best_window(width)
+@given(curves(), st.integers(1, 400), st.data())
+def test_best_window_agrees_with_a_plain_loop(made, width, data):
+    reach = int(made.max_days)
+    within = data.draw(st.none() | st.integers(1, reach))
+    last = within or reach
+    width = min(width, last)
+    start, probability = made.best_window(width, within)
     for row in range(len(made)):
         one = Curves(made.edges, made.cumulative[[row]])
         mass = [
             one.survival(day)[0, 0] - one.survival(day + width)[0, 0]
-            for day in range(int(made.max_days) - width + 1)
+            for day in range(last - width + 1)
         ]
         assert probability[row] == pytest.approx(max(mass), abs=1e-15)
         assert mass[start[row]] == pytest.approx(max(mass), abs=1e-15)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
 
 
-def newton(columns, events, exposure, prior_sd):
+def newton(columns, events, exposure, prior_sd, offset=0.0):
     """Penalised maximum likelihood, intercept first and free, by plain Newton steps."""
+    exposure = exposure * np.exp(offset)
     design = np.column_stack([np.ones(len(columns)), columns])
     ridge = np.concatenate([[0.0], 1.0 / prior_sd**2])
     beta = np.zeros(design.shape[1])
@@ -50,6 +51,56 @@ def test_the_fit_is_that_of_a_plain_newton_iteration(seed):
     assert glm.intercept == pytest.approx(expected[0], abs=1e-4)
     assert glm.coefficients == pytest.approx(expected[1:], abs=1e-4)
     assert glm.log_hazard(columns) == pytest.approx(expected[0] + scaled @ expected[1:], abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_an_offset_the_fit_is_that_of_a_plain_newton_iteration_too(seed):
+    columns, events, exposure = planted(seed)
+    sd, every = np.array([0.05, 1.0, 0.3]), np.ones(3, bool)
+    offset = -4 + 0.5 * np.random.default_rng(seed).normal(size=len(events))
+    glm = fit_poisson(columns, events, exposure, names(3), sd, every, offset)
+    scaled = (columns - glm.centre) / glm.spread
+    expected = newton(scaled, events, exposure, sd, offset)
+    assert glm.intercept == pytest.approx(expected[0], abs=1e-4)
+    assert glm.coefficients == pytest.approx(expected[1:], abs=1e-4)
+
+
+def test_an_offset_that_is_the_truth_leaves_nothing_to_mend():
+    draw = np.random.default_rng(20)
+    columns = draw.normal(size=(20_000, 3))
+    truth = -4 + columns @ [0.8, -0.5, 0.3]
+    exposure = draw.uniform(0.5, 30, len(columns))
+    events = draw.poisson(exposure * np.exp(truth)).astype(float)
+    sd, every = np.ones(3), np.ones(3, bool)
+    plain = fit_poisson(columns, events, exposure, names(3), sd, every)
+    glm = fit_poisson(columns, events, exposure, names(3), sd, every, truth)
+    noise = 4 / np.sqrt(events.sum())
+    assert np.abs([*glm.coefficients, glm.intercept]).max() < noise < 0.06
+    assert plain.coefficients == pytest.approx([0.8, -0.5, 0.3], abs=noise)
+    assert truth + glm.log_hazard(columns) == pytest.approx(plain.log_hazard(columns), abs=noise)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**16), st.floats(0.1, 2.0), st.floats(-6, 6))
+def test_an_offset_is_a_factor_on_the_days_at_risk(seed, wide, level):
+    """Whatever is left to the fit; and its level goes into the intercept alone."""
+    columns, events, exposure = planted(seed, n=300, q=2)
+    offset = wide * np.random.default_rng(seed).normal(size=len(events)) - 3
+    sd, raw = np.ones(2), np.zeros(2, bool)
+    given_ = fit_poisson(columns, events, exposure, names(2), sd, raw, offset)
+    scaled = fit_poisson(columns, events, exposure * np.exp(offset), names(2), sd, raw)
+    assert given_.to_dict() == scaled.to_dict()
+    raised = fit_poisson(columns, events, exposure, names(2), sd, raw, offset + level)
+    assert raised.intercept == pytest.approx(given_.intercept - level, abs=1e-3)
+    assert raised.coefficients == pytest.approx(given_.coefficients, abs=1e-3)
+
+
+def test_a_constant_offset_is_no_offset():
+    columns, events, exposure = planted(9)
+    sd, every = np.full(3, 0.2), np.ones(3, bool)
+    plain = fit_poisson(columns, events, exposure, names(3), sd, every)
+    shifted = fit_poisson(columns, events, exposure, names(3), sd, every, np.full(4000, -4.0))
+    assert shifted.log_hazard(columns) - 4 == pytest.approx(plain.log_hazard(columns), abs=1e-4)
 
 
 @settings(max_examples=15, deadline=None)

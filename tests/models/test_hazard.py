@@ -1,10 +1,19 @@
 """The three stages of the hazard on planted worlds: what each must find, and must not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ppi_ml.models import hazard
-from ppi_ml.models.covariates import Rows, Settings
+from ppi_ml.models.covariates import (
+    HAZARD_CEILING,
+    HAZARD_FLOOR,
+    RECENT_DAYS,
+    Rows,
+    Settings,
+    mean_of_processes,
+)
 from ppi_ml.models.curve import expand
 from ppi_ml.models.hazard import STAGES
 from ppi_ml.models.histories import Histories
@@ -34,7 +43,7 @@ def make_rows(n, seed=0, day=None):
         ),
         log_hazards=np.broadcast_to(flat, (n, len(EDGES) - 1, 2)).copy(),
         gap_place=np.column_stack([np.full(n, 3.0), np.full(n, 0.8)]),
-        recent=draw.integers(0, 4, (n, 3)).astype(float),
+        recent=np.random.default_rng([seed, 1]).integers(0, 4, (n, len(RECENT_DAYS))).astype(float),
         value=np.where(draw.random(n) < 0.1, np.nan, draw.lognormal(3, 1, n)),
         mean_gap=mean_gap,
         median_gap=mean_gap,
@@ -67,10 +76,21 @@ def likelihood(model, rows, days, observed):
 def test_the_first_stage_is_the_process_that_stands_alone():
     rows = make_rows(5)
     days, observed = waits(np.full(5, RATE))
-    for alone, rate in ((None, RATE), ("first", RATE), ("second", 2 * RATE)):
+    for alone, rate in (("first", RATE), ("second", 2 * RATE)):
         model = hazard.fit(rows, days, observed, settings(stages=STAGES[0], alone=alone))
         assert (model.glm, model.trees) == (None, None)
         assert model.cumulative(rows) == pytest.approx(np.tile(rate * np.array(EDGES), (5, 1)))
+
+
+def test_the_first_stage_is_the_mean_of_the_curves_where_no_process_is_named():
+    """Of the curves, not of the hazards: who is still there after a while buys seldom."""
+    rows = make_rows(5)
+    model = hazard.fit(rows, *waits(np.full(5, RATE)), settings(stages=STAGES[0]))
+    assert (model.glm, model.trees, model.settings.alone) == (None, None, None)
+    edges = np.array(EDGES)
+    survival = (np.exp(-RATE * edges) + np.exp(-2 * RATE * edges)) / 2
+    assert np.exp(-model.cumulative(rows)) == pytest.approx(np.tile(survival, (5, 1)), rel=1e-12)
+    assert model.cumulative(rows)[0, -1] < 1.5 * RATE * edges[-1]
 
 
 def test_the_second_stage_mends_a_process_of_the_wrong_level():
@@ -79,6 +99,26 @@ def test_the_second_stage_mends_a_process_of_the_wrong_level():
     model = hazard.fit(rows, days, observed, settings(stages=STAGES[1]))
     assert model.trees is None
     assert model.cumulative(rows)[:, -1].mean() == pytest.approx(5 * RATE * 60, rel=0.05)
+
+
+def test_the_second_stage_leaves_alone_processes_that_are_right():
+    """It starts from the mean of their log hazards, and has nothing to add to the truth."""
+    rows = make_rows(6000, seed=12)
+    right = np.sqrt(2) * RATE
+    model = hazard.fit(rows, *waits(np.full(6000, right)), settings(stages=STAGES[1]))
+    noise = 4 / np.sqrt(6000 * (1 - np.exp(-60 * right)))
+    drift = np.log(model.cumulative(rows)[:, 1:] / (right * np.array(EDGES)[1:]))
+    assert np.abs(drift.mean(axis=0)).max() < noise
+    assert drift.std() < 1.5 * noise
+
+
+def test_a_hazard_stays_within_its_bounds():
+    rows = make_rows(50, seed=13)
+    model = hazard.fit(rows, *waits(np.full(50, RATE)), settings(stages=STAGES[1]))
+    for level in (-100.0, 100.0):
+        far = replace(rows, log_hazards=np.full_like(rows.log_hazards, level))
+        found = model.log_hazard(far)
+        assert found == pytest.approx(HAZARD_FLOOR if level < 0 else HAZARD_CEILING)
 
 
 def test_the_third_stage_finds_what_only_trees_can_see():
@@ -170,6 +210,9 @@ def test_a_model_can_be_cut_down_to_simpler_stages():
     alone = hazard.with_stages(full, STAGES[0], "second")
     assert (alone.glm, alone.trees, alone.settings.alone) == (None, None, "second")
     assert alone.cumulative(rows)[0] == pytest.approx(2 * RATE * np.array(EDGES))
+    mean = hazard.with_stages(alone, STAGES[0])
+    assert mean.settings.alone is None
+    assert mean.log_hazard(rows) == pytest.approx(mean_of_processes(rows, mean.settings))
 
 
 def test_the_same_rows_and_seed_give_the_same_model():

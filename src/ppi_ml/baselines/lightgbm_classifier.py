@@ -10,7 +10,7 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.models import boost
-from ppi_ml.recipe import Problem
+from ppi_ml.problem import Problem
 
 _SETTINGS = {"num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 100, "lambda_l2": 1.0}
 _HELD = 5
@@ -18,6 +18,8 @@ _HELD = 5
 
 def fit(problem: Problem) -> Predict:
     """A classifier whose rounds are chosen on a fifth of the customers, then refitted on all."""
+    if len(problem.days) > 1:
+        raise NotTrainableError("it answers for the horizon alone and has no curve")
     data, stayed_away = problem.labelled(ripe_cutoffs(problem, newest=False))
     share = float(stayed_away.mean())
     if share in (0.0, 1.0):
@@ -35,7 +37,8 @@ def fit(problem: Problem) -> Predict:
     )
 
     def predict(rows: Dataset) -> FloatArray:
-        return np.asarray(expit(start + trees.score(rows.trees(), problem.material.threads)))
+        score = trees.score(rows.trees(), problem.material.threads)
+        return np.asarray(expit(start + score))[:, None]
 
     return predict
 

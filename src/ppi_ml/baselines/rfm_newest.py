@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ppi_ml.baselines._kit import Predict, logistic, rfm
 from ppi_ml.declare import Baseline
-from ppi_ml.recipe import Problem
+from ppi_ml.problem import Problem
 
 
 def fit(problem: Problem) -> Predict:

@@ -81,13 +81,19 @@ def format_of(path: Path, asked: str | None) -> str:
 
 
 def write_table(frame: pd.DataFrame, path: Path, kind: str) -> None:
-    """Write a table whole or not at all; `kind` is one of `FORMATS`."""
+    """Write a table whole or not at all; `kind` is one of `FORMATS`.
+
+    Columns of times are dates, as those of a score table are, and are written as such.
+    """
+    days = frame.select_dtypes("datetime").columns
     writers: dict[str, Any] = {
-        "parquet": lambda to: frame.to_parquet(to, index=False),
-        "csv": lambda to: frame.to_csv(to, index=False),
-        "jsonl": lambda to: frame.to_json(
-            to, orient="records", lines=True, date_format="iso", double_precision=15
+        "parquet": lambda to: frame.astype(dict.fromkeys(days, "date32[pyarrow]")).to_parquet(
+            to, index=False
         ),
+        "csv": lambda to: frame.to_csv(to, index=False),
+        "jsonl": lambda to: frame.assign(
+            **{day: frame[day].dt.strftime("%Y-%m-%d") for day in days}
+        ).to_json(to, orient="records", lines=True, date_format="iso", double_precision=15),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

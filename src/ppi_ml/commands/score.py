@@ -24,6 +24,9 @@ def run(
     curve: Annotated[str, typer.Option(help="Days such as 7,14,30: P(no event by then).")] = "",
     ids: Annotated[Path | None, typer.Option(help="Only these customers, one id a line.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Not only the eligible.")] = False,
+    explain: Annotated[
+        int, typer.Option(min=0, help="Add so many reasons to each score; slow.", metavar="N")
+    ] = 0,
     allow_stale: Annotated[
         bool, typer.Option("--allow-stale", help="Score although a table is old.")
     ] = False,
@@ -51,6 +54,13 @@ def run(
         table = scorer.score(
             log, cutoff, everyone=everyone, ids=wanted, days=days, allow_stale=allow_stale
         )
+    if explain:
+        from ppi_ml.explain import with_reasons
+
+        with progress.stage("explaining"):
+            scored = table.loc[table["status"] == "scored", "customer_id"].tolist()
+            reasons = scorer.explain(log, cutoff, scored, allow_stale=allow_stale)
+            table = with_reasons(table, reasons, explain)
     for note in table.attrs.get("notes", ()):
         progress.note(note)
     _kit.write_table(table, out, written)

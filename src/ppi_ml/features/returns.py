@@ -1,4 +1,4 @@
-"""What the customer sent back: how often, how much, how lately, and a shrunk share."""
+"""What the customer sent back: how often, how much, how lately, and the share over the shop's."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ _UNSEEN = "no return table, or less than a quarter of the window was observed"
 _UNITS = "returns__units__sum"
 _BOUGHT = "returns__bought__sum"
 _PRIOR_PURCHASES = 5.0
-"""The shop's own share weighs as much as five average purchases of this customer's shop."""
+"""The shop's own share weighs as much as five purchases of this customer."""
 
 
 def _collect(frame: pl.DataFrame) -> dict[str, int]:
-    """Units returned and bought and purchases made, as whole thousandths, over all customers."""
+    """Units returned and bought, as whole thousandths, over all customers."""
     known = frame.filter(pl.col("returns__any__count").is_not_null())
     sums = known.select(
         returned=(pl.col(_UNITS).fill_null(0) * QUANTITY).round().cast(pl.Int64).sum(),
         bought=(pl.col(_BOUGHT).fill_null(0) * QUANTITY).round().cast(pl.Int64).sum(),
-        purchases=(pl.col("returns__purchases__count") * QUANTITY).round().cast(pl.Int64).sum(),
     )
     return {name: int(value) for name, value in sums.row(0, named=True).items()}
 
 
 def _fit(partial: Mapping[str, int]) -> State:
-    """The shop's share of units returned and the units of an average purchase."""
-    bought = max(partial["bought"], 1)
-    return {
-        "share": min(partial["returned"] / bought, 1.0),
-        "units_per_purchase": bought / max(partial["purchases"], 1),
-    }
+    """The shop's share of units returned."""
+    return {"share": min(partial["returned"] / max(partial["bought"], 1), 1.0)}
 
 
 def _columns(state: State) -> Mapping[str, pl.Expr]:
-    weight = max(state["units_per_purchase"] * _PRIOR_PURCHASES, 1e-9)
-    returned = pl.col(_UNITS).fill_null(0) + weight * state["share"]
-    share = returned / (pl.col(_BOUGHT).fill_null(0) + weight)
+    """The customer's share over the shop's, shrunk to 1 in purchases, not in units.
+
+    So the state touches only those who sent something back. A share shrunk to the shop's own would
+    hold that date's number in every row, and trees could tell the date from it.
+    """
+    share = pl.col(_UNITS).fill_null(0) / pl.col(_BOUGHT)
+    purchases = pl.col("returns__purchases__count")
+    times = pl.when(pl.col(_BOUGHT) > 0).then(share / max(state["share"], 1e-9)).otherwise(0.0)
+    over = (times * purchases + _PRIOR_PURCHASES) / (purchases + _PRIOR_PURCHASES)
     known = pl.col("returns__any__count").is_not_null()
-    return {"returns__share_shrunk": pl.when(known).then(share.clip(upper_bound=1.0))}
+    return {"returns__share_over_shop": pl.when(known).then(over)}
 
 
 FAMILY = Family(
@@ -72,8 +73,9 @@ FAMILY = Family(
         fit=_fit,
         columns=_columns,
         describes=(
-            Expression("share_shrunk", "share of units bought", "no return table yet", "returns",
-                       lambda: pl.col("returns__share_shrunk")),
+            Expression("share_over_shop", "times the shop's share of units bought",
+                       "no return table yet", "returns",
+                       lambda: pl.col("returns__share_over_shop")),
         ),
     ),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.histories import Histories
 
 FloatArray = NDArray[np.float64]
@@ -22,6 +23,9 @@ Matrix = NDArray[np.float32]
 YEAR_DAYS = 365.25
 HAZARD_FLOOR, HAZARD_CEILING = -14.0, 3.0
 """Bounds of every log hazard: one purchase in 3,000 years, and 20 a day."""
+_SPANS = (7, 30, 90)
+RECENT_DAYS = (7, 14, 30, 90, 365)
+"""Windows before the cutoff whose purchases the regression counts."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Rows:
     """What the model knows of n (entity, cutoff) rows; m intervals, P processes, p tree inputs.
 
     `log_hazards` (n, m, P) of the processes; `gap_place` (n, 2) mean and spread of the ln gap that
-    the population lends to the customer's own; `recent` (n, 3) purchases in 30, 90, 365 days;
+    the population lends to the customer's own; `recent` (n, 5) purchases in the last `RECENT_DAYS`;
     `value` (n,) mean money of a purchase, NaN if unknown; `mean_gap`, `median_gap` (n,) own gaps,
     NaN without one; `trees` (n, p) float32; `day` (n,) the cutoff's local day since 1970-01-01;
     `key` (n,) a stable number of the customer for sampling and hold-out.
@@ -57,6 +61,33 @@ class Rows:
                          "trees", "day", "key")
         ))  # fmt: skip
 
+    def smooth(
+        self, row: IntArray, interval: IntArray, settings: Settings
+    ) -> tuple[FloatArray, tuple[str, ...]]:
+        """Columns (k, q) of person-intervals for the regression, and their names."""
+        return glm_columns(self, row, interval, settings)
+
+    def offset(self, row: IntArray, interval: IntArray) -> FloatArray:
+        """The log hazard (k,) that the regression starts from: the mean of the processes'."""
+        return np.asarray(self.log_hazards.mean(axis=2)[row, interval])
+
+    def alone(self, settings: Settings) -> FloatArray:
+        """The log hazard (n, m) of the one process that is the whole model, or of their mean."""
+        if settings.alone is None:
+            return mean_of_processes(self, settings)
+        return np.asarray(self.log_hazards[:, :, settings.processes.index(settings.alone)])
+
+    def tree_inputs(
+        self, row: IntArray, interval: IntArray, settings: Settings
+    ) -> tuple[Matrix, tuple[str, ...]]:
+        """Inputs (k, p + interval inputs) of person-intervals for the trees, and their names."""
+        names = (*settings.tree_names, *interval_names(settings.processes))
+        return tree_inputs(self, row, interval, settings), names
+
+    def standing(self, settings: Settings) -> tuple[Matrix, tuple[str, ...]]:
+        """Inputs (n, p') that do not change with the days after the cutoff, and their names."""
+        return standing_inputs(self, settings)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -67,9 +98,12 @@ class Settings:
     tree_names: tuple[str, ...]
     stages: str = "process+glm+trees"
     alone: str | None = None
-    """The process that is the whole model where no later stage is used."""
+    """The process that is the whole model where no later stage is used; None: their mean."""
     season: bool = False
     season_sd: float = 0.3
+    smooth_sd: float = 0.1
+    """Prior sd of a standardised column; small, because it corrects what the processes say."""
+    step_sd: float = 0.15
     whole_days: bool = False
     trees: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -93,6 +127,14 @@ def process_hazards(survival: FloatArray, edges: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         log_hazard = np.log(np.maximum(drop, 0.0) / np.diff(edges))
     return np.asarray(np.clip(log_hazard, HAZARD_FLOOR, HAZARD_CEILING))
+
+
+def mean_of_processes(rows: Rows, settings: Settings) -> FloatArray:
+    """The log hazard (n, m) of the plain mean of the processes' survival curves."""
+    steps = np.exp(rows.log_hazards) * settings.widths[None, :, None]
+    survival = np.exp(-np.cumsum(steps, axis=1)).mean(axis=2)
+    whole = np.hstack([np.ones((len(rows), 1)), survival])
+    return process_hazards(whole, np.asarray(settings.edges))
 
 
 def sample_rows(
@@ -155,7 +197,7 @@ def _smooth_facts(rows: Rows) -> dict[str, FloatArray]:
         "one_timer": (h.repeats == 0).astype(np.float64),
         "log_value": np.log1p(np.maximum(np.nan_to_num(rows.value), 0.0)),
     }
-    for i, window in enumerate((30, 90, 365)):
+    for i, window in enumerate(RECENT_DAYS):
         facts[f"log_recent_{window}"] = np.log1p(rows.recent[:, i])
     return facts
 
@@ -175,6 +217,21 @@ def _season(day: FloatArray) -> dict[str, FloatArray]:
         for k in (1, 2)
         for name, wave in (("sin", np.sin), ("cos", np.cos))
     }
+
+
+def season_effect(glm: PoissonGlm | None, day: FloatArray, settings: Settings) -> FloatArray:
+    """What a regression says of the date of every interval: log effect (n, m), 0 without a season.
+
+    `day` (n,) is the local day of the cutoff since 1970-01-01.
+    """
+    effect = np.zeros((len(day), len(settings.widths)))
+    if glm is None:
+        return effect
+    waves = _season(day[:, None] + settings.middles[None, :])
+    for name, coefficient in zip(glm.names, glm.coefficients, strict=True):
+        if name in waves:
+            effect += coefficient * waves[name]
+    return effect
 
 
 def interval_names(processes: Sequence[str]) -> tuple[str, ...]:
@@ -202,3 +259,38 @@ def tree_inputs(rows: Rows, row: IntArray, interval: IntArray, settings: Setting
     for i, column in enumerate(own):
         inputs[:, p + i] = column
     return inputs
+
+
+def standing_inputs(rows: Rows, settings: Settings) -> tuple[Matrix, tuple[str, ...]]:
+    """What a proportional-hazards model sees of a row: inputs (n, p') and their names.
+
+    Beside the families' columns: the wait so far, over the own gaps, its place among them, and the
+    mean hazard of every process up to the edges nearest to 7, 30 and 90 days.
+    """
+    names = standing_names(settings)
+    waited = rows.histories.elapsed_days
+    everybody = np.arange(len(rows))
+    own = [
+        waited,
+        waited / rows.mean_gap,
+        waited / rows.median_gap,
+        waited_place(rows, everybody, np.zeros(len(rows))),
+    ]
+    ends = np.cumsum(settings.widths)
+    mass = np.cumsum(np.exp(rows.log_hazards) * settings.widths[None, :, None], axis=1)
+    for day in _SPANS:
+        j = int(np.abs(ends - day).argmin())
+        own += [np.log(mass[:, j, i] / ends[j]) for i in range(len(settings.processes))]
+    p = rows.trees.shape[1]
+    inputs = np.empty((len(rows), p + len(own)), dtype=np.float32)
+    inputs[:, :p] = rows.trees
+    for i, column in enumerate(own):
+        inputs[:, p + i] = column
+    return inputs, names
+
+
+def standing_names(settings: Settings) -> tuple[str, ...]:
+    """The names of `standing_inputs`."""
+    own = ("waited", "waited_over_mean_gap", "waited_over_median_gap", "place")
+    spans = (f"h_{process}_{day}d" for day in _SPANS for process in settings.processes)
+    return (*settings.tree_names, *(f"row__{name}" for name in (*own, *spans)))

@@ -17,14 +17,18 @@ import numpy.typing as npt
 from ppi_ml.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
     import polars as pl
+    from matplotlib.figure import Figure
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 EDGES = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
+_MOST_DAYS = 90  # days at which a curve is judged
 _CELLS = 2_000_000  # survival values held at once while searching for windows: 16 MB per array
 _SMALLEST = 1e-300  # keeps ln S finite where a formula has rounded S to 0
 
@@ -113,19 +117,25 @@ class Curves:
         days[reached] = left + share * (self.edges[high][reached] - left)
         return days
 
-    def best_window(self, width_days: int) -> tuple[IntArray, FloatArray]:
+    def best_window(
+        self, width_days: int, within: int | None = None
+    ) -> tuple[IntArray, FloatArray]:
         """The window of that width in which the event is most likely.
 
         Returns the start (whole days after the cutoff, the earliest of equals) and
-        P(event in [start, start + width_days)), both (n,). Raises `UsageError` unless the width
-        is between one day and `max_days`.
+        P(event in [start, start + width_days)), both (n,). The window ends no later than `within`
+        days after the cutoff; None: the reach of the curve. Raises `UsageError` unless the width
+        is between one day and `within`, and `within` at most `max_days`.
         """
-        if not 1 <= width_days <= self.max_days:
+        last = int(self.max_days) if within is None else within
+        if last > self.max_days:
             raise UsageError(
-                f"width_days: expected 1 to {self.max_days:g}, the reach of the curve, "
-                f"got {width_days}"
+                f"within: asked for day {last}, but the curve reaches day {self.max_days:g}"
             )
-        whole = np.arange(int(self.max_days) + 1, dtype=np.float64)
+        if not 1 <= width_days <= last:
+            limit = "the reach of the curve" if within is None else "the days to search"
+            raise UsageError(f"width_days: expected 1 to {last}, {limit}, got {width_days}")
+        whole = np.arange(last + 1, dtype=np.float64)
         start = np.zeros(len(self), dtype=np.int64)
         probability = np.zeros(len(self))
         step = max(1, _CELLS // len(whole))
@@ -149,6 +159,27 @@ class Curves:
         keys = self.keys if isinstance(self.keys, pd.DataFrame) else self.keys.to_pandas()
         return pd.concat([keys.reset_index(drop=True), values], axis=1)
 
+    def plot(
+        self,
+        ids: Iterable[object] | None = None,
+        *,
+        level: float = 0.8,
+        first_day: date | str | None = None,
+    ) -> Figure:
+        """A figure of the curves of up to 8 customers, each with its median and interval.
+
+        Args:
+            ids: their customer ids; None: the first 8.
+            level: probability of the interval: 0.8 draws P10 to P90.
+            first_day: the local day of the cutoff; puts dates on the axis.
+
+        Raises:
+            UsageError: an id without a curve, more than 8 of them, or matplotlib is missing.
+        """
+        from ppi_ml.models.curve_figure import customer_curves
+
+        return customer_curves(self, ids, level=level, first_day=first_day)
+
     def _check_reach(self, days: FloatArray) -> None:
         if not np.isfinite(days).all() or (days < 0).any():
             raise UsageError("days: expected finite numbers, 0 or more")
@@ -165,6 +196,17 @@ class Curves:
             index=False, float_format="{:.3f}".format
         )
         return f"<p>{len(self)} survival curves, {self.max_days:g} days</p>{table}"
+
+
+def evaluation_days(horizon: int, metric: str) -> FloatArray:
+    """Whole days at which a curve is judged, (k,), rising, the last one the horizon.
+
+    The horizon alone for the metric `log_loss`; for `ibs` every day up to it, or 90 of them
+    evenly, between which a curve is log-linear.
+    """
+    if metric == "log_loss":
+        return np.array([float(horizon)])
+    return np.unique(np.round(np.linspace(1, horizon, min(horizon, _MOST_DAYS))))
 
 
 @dataclass(frozen=True)

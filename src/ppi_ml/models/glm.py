@@ -64,6 +64,7 @@ def fit_poisson(
     names: tuple[str, ...],
     prior_sd: FloatArray,
     standardise: NDArray[np.bool_],
+    offset: FloatArray | None = None,
 ) -> PoissonGlm:
     """Penalised maximum likelihood of events ~ Poisson(exposure x hazard).
 
@@ -74,6 +75,7 @@ def fit_poisson(
         names: q column names.
         prior_sd: (q,) prior standard deviation of each coefficient on the log hazard.
         standardise: (q,) whether a column is brought to mean 0 and spread 1 first.
+        offset: (n,) a known log hazard that the regression corrects; None is 0.
     """
     from sklearn.linear_model import PoissonRegressor
 
@@ -83,6 +85,8 @@ def fit_poisson(
     spread = np.where(standardise, np.sqrt(np.maximum(variance, 0.0)), 1.0)
     spread = np.where(spread > _SMALLEST_SPREAD, spread, 1.0)
     scaled = (columns - centre) / spread * prior_sd
+    if offset is not None:
+        exposure = exposure * np.exp(offset)
     # scikit-learn divides the likelihood by the total weight; this alpha is a unit prior
     regression = PoissonRegressor(
         alpha=1.0 / exposure.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +20,57 @@ from ppi_ml.models import boost
 from ppi_ml.models.covariates import (
     HAZARD_CEILING,
     HAZARD_FLOOR,
-    Rows,
     Settings,
-    glm_columns,
-    interval_names,
-    tree_inputs,
 )
 from ppi_ml.models.curve import PersonIntervals, expand
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Matrix = NDArray[np.float32]
 
 STAGES = ("process", "process+glm", "process+glm+trees")
-_SMOOTH_SD, _STEP_SD = 1.0, 0.5
 _PERIOD_DAYS, _PERIOD_PRIOR_EVENTS = 15, 50.0
 _CHUNK_INTERVALS = 400_000
 _HELD_CUSTOMERS, _BLOCK_DAYS, _HELD_BLOCKS = 4, 30, 4
 _REFIT_ROUNDS = 1.1
+
+
+class Inputs(Protocol):
+    """What the model asks of n rows: `covariates.Rows`, or a matrix of one's own.
+
+    `day` (n,) is the local day of the cutoff, `key` (n,) a stable number of the customer. `row` and
+    `interval` (k,) say which person-intervals are meant.
+    """
+
+    @property
+    def day(self) -> FloatArray:
+        """The local day of each row's cutoff (n,)."""
+
+    @property
+    def key(self) -> IntArray:
+        """A stable number of each row's customer (n,)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: slice | NDArray[Any]) -> Self:
+        """Some of the rows."""
+
+    def offset(self, row: IntArray, interval: IntArray) -> FloatArray:
+        """The log hazard (k,) that the regression starts from."""
+
+    def alone(self, settings: Settings) -> FloatArray:
+        """The log hazard (n, m) where no later stage is used."""
+
+    def smooth(
+        self, row: IntArray, interval: IntArray, settings: Settings
+    ) -> tuple[FloatArray, tuple[str, ...]]:
+        """Columns (k, q) for the regression, and their names."""
+
+    def tree_inputs(
+        self, row: IntArray, interval: IntArray, settings: Settings
+    ) -> tuple[Matrix, tuple[str, ...]]:
+        """Inputs (k, p) for the trees, and their names."""
 
 
 @dataclass(frozen=True)
@@ -48,60 +81,70 @@ class Hazard:
     glm: PoissonGlm | None
     trees: boost.Trees | None
 
-    def cumulative(self, rows: Rows) -> FloatArray:
+    def cumulative(self, rows: Inputs) -> FloatArray:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""
         widths = self.settings.widths
         total = np.zeros((len(rows), len(widths) + 1))
         step = max(1, _CHUNK_INTERVALS // len(widths))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            log_hazard = self._log_hazard(rows.take(part))
+            log_hazard = self.log_hazard(rows.take(part))
             total[part, 1:] = np.cumsum(np.exp(log_hazard) * widths, axis=1)
         return total
 
-    def _log_hazard(self, rows: Rows) -> FloatArray:
+    def log_hazard(self, rows: Inputs) -> FloatArray:
+        """The log hazard (n, m), events per day, in every interval of the curve."""
         n, m = len(rows), len(self.settings.widths)
         if self.glm is None:
-            alone = self.settings.processes.index(self.settings.alone or self.settings.processes[0])
-            return rows.log_hazards[:, :, alone]
+            return rows.alone(self.settings)
         row, interval = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
-        columns, _ = glm_columns(rows, row, interval, self.settings)
-        score = self.glm.log_hazard(columns)
+        columns, _ = rows.smooth(row, interval, self.settings)
+        score = rows.offset(row, interval) + self.glm.log_hazard(columns)
         if self.trees is not None:
-            inputs = tree_inputs(rows, row, interval, self.settings)
+            inputs, _ = rows.tree_inputs(row, interval, self.settings)
             score = score + self.trees.score(inputs, self.settings.threads)
         return np.clip(score, HAZARD_FLOOR, HAZARD_CEILING).reshape(n, m)
 
 
+T = TypeVar("T", bound=Inputs)
+
+
 @dataclass(frozen=True)
-class Smooth:
-    """The first two stages of a fit, and what the third goes on from; `score` is (k,)."""
+class Smooth(Generic[T]):
+    """The first two stages of a fit, and what further ones go on from.
+
+    `days` and `observed` (n,) as in `fit`; `score` (k,) the log hazard of every person-interval.
+    """
 
     hazard: Hazard
-    rows: Rows
+    rows: T
+    days: FloatArray
+    observed: NDArray[np.bool_]
     intervals: PersonIntervals
     score: FloatArray
 
 
 def fit_smooth(
-    rows: Rows, days: FloatArray, observed: NDArray[np.bool_], settings: Settings
-) -> Smooth:
+    rows: T, days: FloatArray, observed: NDArray[np.bool_], settings: Settings
+) -> Smooth[T]:
     """Processes and regression; see `fit`."""
     intervals = expand(days, observed, settings.edges, settings.whole_days)
-    columns, names = glm_columns(rows, intervals.row, intervals.interval, settings)
+    columns, names = rows.smooth(intervals.row, intervals.interval, settings)
     sd, standardise = _priors(names, settings)
-    glm = fit_poisson(columns, intervals.event, intervals.exposure, names, sd, standardise)
-    return Smooth(Hazard(settings, glm, None), rows, intervals, glm.log_hazard(columns))
+    offset = rows.offset(intervals.row, intervals.interval)
+    glm = fit_poisson(columns, intervals.event, intervals.exposure, names, sd, standardise, offset)
+    score = offset + glm.log_hazard(columns)
+    return Smooth(Hazard(settings, glm, None), rows, days, observed, intervals, score)
 
 
-def add_trees(smooth: Smooth, trees: Mapping[str, Any]) -> Hazard:
+def add_trees(smooth: Smooth[T], trees: Mapping[str, Any]) -> Hazard:
     """The third stage; the model stays without trees where they do not help."""
     settings = replace(smooth.hazard.settings, trees=trees)
     fitted = _fit_trees(smooth.rows, smooth.intervals, smooth.score, settings)
     return Hazard(settings, smooth.hazard.glm, fitted)
 
 
-def fit(rows: Rows, days: FloatArray, observed: NDArray[np.bool_], settings: Settings) -> Hazard:
+def fit(rows: Inputs, days: FloatArray, observed: NDArray[np.bool_], settings: Settings) -> Hazard:
     """The hazard model of the stages in `settings`.
 
     Args:
@@ -117,24 +160,24 @@ def fit(rows: Rows, days: FloatArray, observed: NDArray[np.bool_], settings: Set
 
 
 def _priors(names: Sequence[str], settings: Settings) -> tuple[FloatArray, NDArray[np.bool_]]:
-    kinds = {"step": _STEP_SD, "season": settings.season_sd}
+    kinds = {"step": settings.step_sd, "season": settings.season_sd}
     prefix = [name.split("_")[0] for name in names]
-    sd = np.array([kinds.get(p, _SMOOTH_SD) for p in prefix])
+    sd = np.array([kinds.get(p, settings.smooth_sd) for p in prefix])
     return sd, np.array([p not in kinds for p in prefix])
 
 
 def _fit_trees(
-    rows: Rows, intervals: PersonIntervals, score: FloatArray, settings: Settings
+    rows: Inputs, intervals: PersonIntervals, score: FloatArray, settings: Settings
 ) -> boost.Trees | None:
     """Trees that correct the GLM; None where they do not help on held-out customers and dates."""
     day = rows.day[intervals.row] + settings.middles[intervals.interval]
     start = np.log(intervals.exposure) + score + _period_effects(day, intervals, score)
-    inputs = tree_inputs(rows, intervals.row, intervals.interval, settings)
-    names = (*settings.tree_names, *interval_names(settings.processes))
+    inputs, names = rows.tree_inputs(intervals.row, intervals.interval, settings)
     sample = boost.Sample(inputs, intervals.event, start)
     fixed = {"seed": settings.seed, "threads": settings.threads}
     learn, check = _hold_out(rows.key[intervals.row], day)
-    if not intervals.event[check].any() or not intervals.event[learn].any():
+    few = learn.sum() < 2 * settings.trees.get("min_data_in_leaf", 1)  # no tree could split
+    if few or not intervals.event[check].any() or not intervals.event[learn].any():
         return None
     rounds = boost.best_rounds(
         "poisson", sample.take(learn), sample.take(check), names, settings.trees, **fixed
@@ -151,8 +194,7 @@ def _period_effects(day: FloatArray, intervals: PersonIntervals, score: FloatArr
     What a date did to everybody is taken out here, so that trees need not explain it; it is left
     out at prediction, because nobody knows the next date's.
     """
-    period = np.floor(day / _PERIOD_DAYS).astype(np.int64)
-    period -= period.min()
+    _, period = np.unique(np.floor(day / _PERIOD_DAYS), return_inverse=True)  # no date: one period
     expected = np.bincount(period, intervals.exposure * np.exp(score))
     seen = np.bincount(period, intervals.event)
     effect = np.log((seen + _PERIOD_PRIOR_EVENTS) / (expected + _PERIOD_PRIOR_EVENTS))
@@ -164,9 +206,9 @@ def _hold_out(key: IntArray, day: FloatArray) -> tuple[NDArray[np.bool_], NDArra
 
     Dates are held out in blocks, because customers of one date share its luck.
     """
-    held_day = np.floor(day / _BLOCK_DAYS).astype(np.int64) % _HELD_BLOCKS == 0
+    block = np.floor(day / _BLOCK_DAYS) % _HELD_BLOCKS  # NaN without a date: both parts have it
     held = key % _HELD_CUSTOMERS == 0
-    return ~held & ~held_day, held & held_day
+    return ~held & (block != 0), held & ~(block > 0)
 
 
 def with_stages(model: Hazard, stages: str, alone: str | None = None) -> Hazard:

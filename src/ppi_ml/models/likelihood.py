@@ -24,14 +24,17 @@ def require_trainable(histories: Histories) -> None:
     customers, repeats = len(histories), int(histories.repeats.sum())
     if customers < MINIMUM_CUSTOMERS:
         raise NotTrainableError(
-            f"only {customers} customers with a purchase before the cutoff; "
-            f"at least {MINIMUM_CUSTOMERS} are needed"
+            f"only {customers} customer{'' if customers == 1 else 's'} with a purchase before the "
+            f"cutoff; at least {MINIMUM_CUSTOMERS} are needed"
         )
     if repeats == 0:
-        raise NotTrainableError("nobody has bought a second time, so gaps cannot be learned")
+        raise NotTrainableError(
+            "nobody has bought a second time, so gaps cannot be learned; check that customer_id is "
+            "the same in all orders of one customer"
+        )
     if repeats < MINIMUM_REPEATS:
         raise NotTrainableError(
-            f"only {repeats} repeat purchases before the cutoff; "
+            f"only {repeats} repeat purchase{'' if repeats == 1 else 's'} before the cutoff; "
             f"at least {MINIMUM_REPEATS} are needed"
         )
 

@@ -12,6 +12,7 @@ TARGET = Target(
     reading="churn",
     metric="log_loss",
     event="purchase",
+    of="repurchase",
     baselines=(
         "base_rate",
         "recency",

@@ -1,0 +1,67 @@
+"""How long until the event, and whether it was seen: what every model of waits is fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+_FIELDS = [("days", np.float64), ("observed", np.bool_)]
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Days to the event or to the end of sight, one per row.
+
+    `days` (n,) float64 > 0; `observed` (n,) bool: True if the event came after `days`, False if
+    nothing had happened by then. Lists and Series will do. As a numpy array it is structured, with
+    these two fields: so scikit-learn can split it.
+    """
+
+    days: NDArray[np.float64]
+    observed: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a waiting time."""
+        object.__setattr__(self, "days", _numbers(self.days))
+        object.__setattr__(self, "observed", _flags(self.observed))
+        if self.days.shape != self.observed.shape or self.days.ndim != 1:
+            raise ValueError(
+                f"days and observed must both be (n,), got {self.days.shape} and "
+                f"{self.observed.shape}"
+            )
+        if not (np.isfinite(self.days).all() and (self.days > 0).all()):
+            raise ValueError("days must be finite and greater than 0")
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("durations are two arrays: one array of them is always a copy")
+        both = np.empty(len(self), dtype=_FIELDS)
+        both["days"], both["observed"] = self.days, self.observed
+        return both if dtype is None else both.astype(dtype)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Durations:
+        """The chosen rows."""
+        return Durations(self.days[rows], self.observed[rows])
+
+
+def _numbers(days: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(days)
+    if values.dtype.kind not in "fiub":
+        raise ValueError(
+            f"days must be numbers, got {values.dtype}; a length of time is made into days by "
+            "dividing it by one day"
+        )
+    return values.astype(np.float64, copy=False)
+
+
+def _flags(observed: ArrayLike) -> NDArray[np.bool_]:
+    values = np.asarray(observed)
+    if values.dtype.kind in "US" or not np.isin(values, (0, 1)).all():
+        raise ValueError("observed must be True or False, without gaps")
+    return values.astype(np.bool_, copy=False)

@@ -1,0 +1,98 @@
+"""The curve that is shipped: a mean of survival curves of members with fixed weights.
+
+The members look at different windows of time, so that the common shock of one of them does not
+carry the whole. The weights are fixed because an origin's shock is one draw, and no rule can be
+learned from two or three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppi_ml.models.covariates import Rows, Settings, mean_of_processes, season_effect
+from ppi_ml.models.cox import Cox
+from ppi_ml.models.hazard import Hazard
+
+FloatArray = NDArray[np.float64]
+
+WEIGHTS: Mapping[str, float] = {"staged": 2.0, "cox": 1.0, "newest": 1.0, "processes": 1.0}
+"""Member -> its weight before those that are there are made to add up to 1."""
+_CHUNK_INTERVALS = 400_000
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A fitted model: `staged` always, the other members where they could be fitted.
+
+    `staged` is the hazard in three stages; `cox` proportional hazards by trees, with the season of
+    `staged`; `newest` the regression alone on the newest snapshot that has seen the whole horizon,
+    of which it saw the first `newest_seen` intervals (later ones are those of `staged`);
+    `processes` the plain mean of the processes' curves, if its weight is above 0.
+    """
+
+    staged: Hazard
+    cox: Cox | None = None
+    newest: Hazard | None = None
+    newest_seen: int = 0
+    processes: float = 0.0
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the member `staged`; the edges are those of all."""
+        return self.staged.settings
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Member -> its share of the mean; they add up to 1."""
+        raw = {
+            "staged": WEIGHTS["staged"],
+            "cox": 0.0 if self.cox is None else WEIGHTS["cox"],
+            "newest": 0.0 if self.newest is None else WEIGHTS["newest"],
+            "processes": self.processes,
+        }
+        return {name: weight / sum(raw.values()) for name, weight in raw.items() if weight}
+
+    def log_hazards(self, rows: Rows) -> dict[str, FloatArray]:
+        """Member -> its log hazard (n, m) in every interval of the curve."""
+        staged = self.staged.log_hazard(rows)
+        found = {"staged": staged}
+        if self.cox is not None:
+            inputs, _ = rows.standing(self.settings)
+            season = season_effect(self.staged.glm, rows.day, self.settings)
+            found["cox"] = self.cox.log_hazard(inputs, season, self.settings.threads)
+        if self.newest is not None:
+            newest = self.newest.log_hazard(rows)[:, : self.newest_seen]
+            found["newest"] = np.hstack([newest, staged[:, self.newest_seen :]])
+        if self.processes:
+            found["processes"] = mean_of_processes(rows, self.settings)
+        return found
+
+    def cumulative(self, rows: Rows) -> FloatArray:
+        """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""
+        widths, weights = self.settings.widths, self.weights
+        total = np.zeros((len(rows), len(widths) + 1))
+        step = max(1, _CHUNK_INTERVALS // len(widths))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            total[part, 1:] = mean_curve(
+                {
+                    name: np.cumsum(np.exp(log_hazard) * widths, axis=1)
+                    for name, log_hazard in self.log_hazards(rows.take(part)).items()
+                },
+                weights,
+            )
+        return total
+
+
+def mean_curve(cumulative: Mapping[str, FloatArray], weights: Mapping[str, float]) -> FloatArray:
+    """The cumulative hazard (n, m) of the weighted mean of survival curves, in logarithms."""
+    if len(cumulative) == 1:
+        return next(iter(cumulative.values()))
+    logs = [np.log(weights[name]) - total for name, total in cumulative.items()]
+    found = -np.logaddexp.reduce(logs)
+    # rounding may make the mean of curves rise by a hair
+    return np.asarray(np.maximum.accumulate(np.maximum(found, 0.0), axis=1))
