@@ -212,4 +212,6 @@ def test_a_shop_without_chance_is_learned(train, shop_of):
 def test_a_model_that_is_one_process_does_not_lose_to_that_process(train, shop_of):
     alone = {"model.stages": "process", "model.processes": ["mbg_nbd"]}
     verdict = train(shop_of(orders()), "churn", alone).scorecard.verdict
-    assert (verdict.baseline, verdict.status, verdict.difference) == ("mbg_nbd", "level", 0.0)
+    assert (verdict.baseline, verdict.status) == ("mbg_nbd", "level")
+    # all that differs is the floor under the hazards of an interval
+    assert verdict.difference == pytest.approx(0.0, abs=1e-6)

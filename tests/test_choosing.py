@@ -172,7 +172,7 @@ def test_a_candidate_is_what_would_be_fitted(trained, members):
 def test_a_process_alone_is_named(alone, expected):
     text = said(recipe_of(STAGES[0], alone), Size(412, 80), "auto", {GAPS: 0.61234}, "log_loss")
     assert text == (
-        f"with 412 customers and 80 purchases to learn from, {expected} "
+        f"with 412 customers and 80 waits to learn from, {expected} "
         "(log_loss at level on forward folds: process gaps 0.6123)"
     )
 
@@ -185,13 +185,13 @@ def test_what_was_used_is_said():
     losses = {TREES_TOO: 0.5, GLM: 0.25}
     thin = said(recipe_of(GLM, members=HALVES), Size(1_412, 4_000), "auto", losses, "ibs")
     assert thin == (
-        "with 1,412 customers and 4,000 purchases to learn from, processes and regression, without "
+        "with 1,412 customers and 4,000 waits to learn from, processes and regression "
         "trees, were used, members staged+processes (ibs at level on forward folds: process+glm "
         "0.2500, process+glm+trees 0.5000)"
     )
     large = said(recipe_of(members=HEDGED), LARGE, "auto", {}, "ibs")
     assert large == (
-        "with 9,000 customers and 5,000 purchases to learn from, processes, regression and trees "
+        "with 9,000 customers and 5,000 waits to learn from, processes, regression and trees "
         "were used, members staged+cox+newest+processes; too little history for forward folds"
     )
     assert said(recipe_of(), LARGE, TREES_TOO, {}, "ibs") == "process+glm+trees was asked for"

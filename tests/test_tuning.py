@@ -107,7 +107,7 @@ def test_every_stage_and_every_process_is_weighed_and_the_reason_given(asked):
         chosen = f"process {found.recipe.alone or 'mean'}"
     assert found.losses[chosen] <= found.losses[STAGES[2]]
     assert found.recipe.members == HEDGED
-    assert found.why.startswith("with 326 customers and 194 purchases to learn from, ")
+    assert found.why.startswith("with 326 customers and 194 waits to learn from, ")
     listed = ", ".join(f"{name} {loss:.4f}" for name, loss in sorted(found.losses.items()))
     assert found.why.endswith(f"(log_loss at level on forward folds: {listed})")
 
@@ -118,7 +118,7 @@ def test_with_few_purchases_no_trees_are_tried_and_it_says_so(asked_as_it_is):
     assert set(found.losses) == {STAGES[1], *ALONE}
     assert found.recipe.stages in STAGES[:2]
     assert found.recipe.members == HALVES
-    assert found.why.startswith("with 326 customers and 194 purchases to learn from, ")
+    assert found.why.startswith("with 326 customers and 194 waits to learn from, ")
     assert "without trees" in found.why or "used alone" in found.why
 
 
@@ -131,7 +131,7 @@ def test_with_next_to_none_a_process_is_used_alone_and_it_says_so(asked, monkeyp
     assert (found.trials, set(found.losses)) == ((), ALONE)
     assert found.recipe.stages == STAGES[0]
     assert f"process {found.recipe.alone or 'mean'}" == best
-    assert f"with 326 customers and 194 purchases to learn from, {title} used alone" in found.why
+    assert f"with 326 customers and 194 waits to learn from, {title} used alone" in found.why
 
 
 @pytest.mark.parametrize("members", MEMBERS)
@@ -172,7 +172,7 @@ def test_without_forward_folds_the_defaults_are_kept_and_it_says_so(asked):
     assert found.recipe.trees == TREES
     assert (found.recipe.stages, found.recipe.members) == (STAGES[2], HEDGED)
     assert found.why == (
-        "with 326 customers and 194 purchases to learn from, processes, regression and trees were "
+        "with 326 customers and 194 waits to learn from, processes, regression and trees were "
         "used, members staged+cox+newest+processes; too little history for forward folds"
     )
 

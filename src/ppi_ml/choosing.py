@@ -22,7 +22,7 @@ from ppi_ml.splits import Fold
 FloatArray = NDArray[np.float64]
 
 THIN_PURCHASES = 5_000
-"""With fewer purchases to learn from there are no trees, and the processes have half a say."""
+"""With fewer waits that ended in a purchase there are no trees; the processes have half a say."""
 _FEW_PURCHASES = 100
 TITLES: Mapping[str, str] = {
     "mbg_nbd": "MBG/NBD",
@@ -35,7 +35,10 @@ _ALONE, _MEAN = "process ", "mean"
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to learn from: customers, and purchases that ended a wait."""
+    """How much there is to learn from: customers, and waits that ended in a purchase.
+
+    A purchase ends one wait for every training cutoff since the one before it.
+    """
 
     customers: int
     purchases: int
@@ -117,14 +120,14 @@ def said(chosen: Recipe, size: Size, asked: str, losses: Mapping[str, float], me
     shown = f" ({metric} at level on forward folds: {listed})" if losses else ""
     if asked != "auto":
         return f"{asked} was asked for{shown}"
-    known = f"with {size.customers:,} customers and {size.purchases:,} purchases to learn from,"
+    known = f"with {size.customers:,} customers and {size.purchases:,} waits to learn from,"
     if not losses:
         shown = "; too little history for forward folds"
     if chosen.stages == STAGES[0]:
         name = TITLES.get(chosen.alone or "")
         what = f"the {name} process was" if name else "the mean of the processes was"
         return f"{known} {what} used alone{shown}"
-    parts = "processes and regression, without trees,"
+    parts = "processes and regression"
     if chosen.stages == STAGES[-1]:
         parts = "processes, regression and trees"
-    return f"{known} {parts} were used, members {chosen.members}{shown}"
+    return f"{known} {parts} were used, members up to {chosen.members}{shown}"

@@ -210,7 +210,7 @@ class ModelSettings(Section):
     """How the curve is built."""
 
     stages: Literal["auto", "process", "process+glm", "process+glm+trees"] = "auto"
-    """auto: a stage is kept where it wins out of time inside the training part."""
+    """auto: what the size of the log suggests, unless a simpler one is surely better."""
     processes: Annotated[
         tuple[Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "gaps"], ...], Field(min_length=1)
     ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
@@ -218,7 +218,7 @@ class ModelSettings(Section):
     season: Literal["auto", "off"] = "auto"
     """auto: a seasonal term where the history is long enough for one."""
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
-    """Curves that are averaged, staged with weight 2; auto: all, or staged alone on small logs."""
+    """Curves that are averaged; auto: all that can be, on small logs staged and the processes."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
     """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
     trees: TreeSettings = TreeSettings()

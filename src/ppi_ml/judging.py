@@ -17,6 +17,7 @@ from ppi_ml.errors import NotTrainableError
 from ppi_ml.future import Future
 from ppi_ml.models.curve import EDGES, Curves
 from ppi_ml.models.durations import Durations
+from ppi_ml.models.mixture import in_words
 from ppi_ml.problem import Problem
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
@@ -32,12 +33,8 @@ def judge(
     families: Sequence[Family],
     baselines: Sequence[Baseline],
     say: Progress,
-    said: str | None = None,
 ) -> tuple[Scorecard, pl.DataFrame | None]:
-    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged).
-
-    `said` is what the scorecard calls the model, in words; the stages of the recipe if not given.
-    """
+    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged)."""
     fold = plan.outer
     if fold is None:
         reason = f"the log is too short to judge even {splits.SHORTEST_HORIZON} days"
@@ -49,9 +46,8 @@ def judge(
     with say.stage("judging out of time", 1 + len(baselines)) as step:
         test = _test_rows(material, fold, families)
         try:
-            curves = recipe.curves(
-                recipe.fit(material, fold, chosen), test, material.states, fold.end
-            )
+            fitted = recipe.fit(material, fold, chosen)
+            curves = recipe.curves(fitted, test, material.states, fold.end)
         except NotTrainableError as error:
             return unjudged(str(error), metric=material.metric), None
         step()
@@ -61,7 +57,7 @@ def judge(
         waits = labels.durations(test, material.log, material.log.observed_until)
         backtest = _backtest(problem, plan, test, waits, answers)
         words = {b.name: b.description for b in baselines}
-        words[MODEL] = said or f"the recipe of this run, stages {chosen.stages}"
+        words[MODEL] = f"the recipe of this run: {in_words(fitted)}"
         card = evaluation.judge(backtest, seed=material.seed, labels=words)
         notes = (*_about_time(material, plan, fold), *card.notes, *answers.notes)
     return replace(card, notes=notes), _table(test, backtest, curves)
@@ -121,7 +117,8 @@ def _answers(
             predict = baseline.fit(problem)
             found.predictions[baseline.name] = _kept(predict(test))
             if hasattr(predict, "note"):
-                found.notes.append(f"{baseline.name}: {predict.note(test)}")
+                asked = test.take(test.eligible(problem.material.active_within))
+                found.notes.append(f"{baseline.name}: {predict.note(asked)}")
         except NotTrainableError as error:
             found.untrainable[baseline.name] = str(error)
         step()

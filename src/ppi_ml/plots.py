@@ -73,7 +73,7 @@ def calibration_at(
             observed of another length.
         DataError: survival does not fit the grid.
     """
-    time, happened = np.asarray(days, dtype=np.float64), np.asarray(observed)
+    time, happened = np.asarray(days, dtype=np.float64), np.asarray(observed, dtype=np.bool_)
     alive = _at(grid, survival, horizons)
     if not time.shape == happened.shape == alive.shape[:1]:
         raise UsageError(
@@ -108,8 +108,9 @@ def calibration_at(
 def coverage_by_segment(scorecard: Scorecard) -> Figure:
     """How often the 80 % interval of the model held, for all and for parts of the customers.
 
-    The large dots are all test cutoffs together, with the scorecard's 95 % interval, or Wilson's
-    where it has none; the small ones are single test cutoffs. Raises `UsageError` if the scorecard
+    The large dots are all test cutoffs together, with Wilson's 95 % interval, which takes rows for
+    independent: with several cutoffs per customer it is a little too narrow. The small ones are
+    single test cutoffs. Raises `UsageError` if the scorecard
     holds no coverage: only targets judged on the whole curve have one.
     """
     rows = [row for row in scorecard.rows if row.model == MODEL and row.value is not None]

@@ -170,16 +170,16 @@ def _newest(
 
     It has no season: one snapshot cannot tell a date from an interval.
     """
-    data, durations = material.part(fold)
-    ripe = [c for c in data.cutoffs if material.sight(c, fold.end) >= material.horizon]
+    usable = material.states.usable(fold.train)
+    ripe = [c for c in usable if material.sight(c, fold.end) >= material.horizon]
     if not ripe:
         return None, 0
-    here = data.rows_at(ripe[-1])
-    waits = durations.take(np.arange(here.start, here.stop))
+    data = material.data.at(ripe[-1:])
+    waits = labels.durations(data, material.log, fold.end, material.settling)
     if not waits.observed.any():
         return None, 0
     alone = replace(settings, season=False, stages=hazard.STAGES[1])
-    fitted = _smooth(material, data.at(ripe[-1:]), waits, alone, material.max_rows)
+    fitted = _smooth(material, data, waits, alone, material.max_rows)
     seen = np.asarray(settings.edges[1:]) <= material.sight(ripe[-1], fold.end)
     return fitted.hazard, int(seen.sum())
 
@@ -232,8 +232,10 @@ def _settings(
 ) -> covariates.Settings:
     start = material.log.observed_from
     reach = reach_of(start, fold.end, material.horizon)
+    # the shape of a lone process is known; thinning would only lose it
+    least = 0 if recipe.stages == hazard.STAGES[0] else _EVENTS_PER_INTERVAL
     edges = interval_edges(
-        reach, durations.days[durations.observed], _EVENTS_PER_INTERVAL, keep=(material.horizon,)
+        reach, durations.days[durations.observed], least, keep=(material.horizon,)
     )
     return covariates.Settings(
         edges=tuple(edges.tolist()),

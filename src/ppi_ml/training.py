@@ -17,7 +17,7 @@ from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.explain import Reference
-from ppi_ml.models.mixture import Mixture
+from ppi_ml.models.mixture import Mixture, in_words
 from ppi_ml.models.readings import READINGS
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
@@ -106,13 +106,13 @@ def _learn(
         chosen = _search(material, folds, config, folder, step)
     say.note(f"stages: {chosen.why}")
     scorecard, backtest = judging.judge(
-        material, folds, chosen.recipe, found.families, found.baselines, say,
-        f"the recipe of this run: {chosen.recipe.stages}, members {chosen.recipe.members}",
-    )  # fmt: skip
+        material, folds, chosen.recipe, found.families, found.baselines, say
+    )
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
         fitted = recipe.fit(material, folds.final, chosen.recipe)
         typical = recipe.typical(material, folds.final, fitted)
+    say.note(f"ships: {in_words(fitted)}")
     model = _pack(fitted, typical, data, states, folds, found, log, config)
     shipment = Shipment(model, config, log, folds, chosen, scorecard, backtest, found.plugins)
     return shipment, len(material.part(folds.final)[0])

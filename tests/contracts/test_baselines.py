@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.materials import FAMILIES, material_of, plan_of
 
-from ppi_ml import dataset
+from ppi_ml import dataset, rows
 from ppi_ml.declare import Baseline
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.models.processes import PROCESSES
@@ -193,9 +193,10 @@ def test_the_purchase_count_alone_trusts_those_who_bought_often(later, at_horizo
 @pytest.mark.parametrize("name", sorted(set(BASELINES) & set(PROCESSES)))
 def test_a_process_alone_is_its_survival_and_not_its_p_alive(problems, later, curves, name):
     problem, process = problems["ibs"], PROCESSES[name]
-    state = problem.state.get(name) or process.fit(
-        problem.histories(problem.material.data.at([problem.fold.end]))
-    )
+    material, end = problem.material, problem.fold.end
+    # fitted on the same customers as the model's own, also where the model does not use it
+    fitted = rows.fit_processes(material.data.at([end]), (name,), material.log.observed_from)
+    state = fitted.by_cutoff[str(end)][name]
     histories = problem.histories(later)
     expected = process.survival(state, histories, problem.days)
     assert curves[name, "ibs"] == pytest.approx(expected, rel=1e-12)

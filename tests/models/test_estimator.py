@@ -578,7 +578,7 @@ BAD_SETTINGS = [
     ({"max_days": 0}, "max_days: expected a whole number of at least 1"),
     ({"max_days": 30.5}, "max_days: expected a whole number"),
     ({"max_days": 91}, "max_days: 91, but no row was followed for longer than 90 days"),
-    ({"num_leaves": 1}, "num_leaves: expected a number of at least 2, got 1"),
+    ({"num_leaves": 1}, "num_leaves: expected a whole number of at least 2, got 1"),
     ({"prior_sd": 0}, "prior_sd: expected a number above 0, got 0"),
     ({"learning_rate": "fast"}, "learning_rate: expected a number above 0, got 'fast'"),
     ({"whole_days": True}, "whole_days=True wants days as whole numbers"),

@@ -18,6 +18,7 @@ from ppi_ml.models.curve import EDGES, Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.processes import PROCESSES
 from ppi_ml.problem import Problem
+from ppi_ml.rows import fit_processes
 
 FloatArray = NDArray[np.float64]
 Predict = Callable[[Dataset], FloatArray]
@@ -187,9 +188,11 @@ def process(problem: Problem, name: str) -> Predict:
     """
     state = problem.state.get(name)
     if state is None:
-        state = PROCESSES[name].fit(problem.histories(problem.material.data.at([problem.fold.end])))
+        material, end = problem.material, problem.fold.end
+        fitted = fit_processes(material.data.at([end]), (name,), material.log.observed_from)
+        state = fitted.by_cutoff[str(end)][name]
 
-    def predict(rows: Dataset) -> FloatArray:
-        return PROCESSES[name].survival(state, problem.histories(rows), problem.days)
+    def predict(asked: Dataset) -> FloatArray:
+        return PROCESSES[name].survival(state, problem.histories(asked), problem.days)
 
     return predict

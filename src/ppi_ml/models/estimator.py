@@ -29,6 +29,7 @@ _STEP_SD = 0.5
 _LEAST: Mapping[str, float] = {
     "num_leaves": 2, "min_data_in_leaf": 1, "lambda_l2": 0, "max_rows": 1, "threads": 0,
 }  # fmt: skip
+_ANY_NUMBER = ("lambda_l2",)
 _ABOVE_ZERO = ("learning_rate", "prior_sd")
 _OF_TREES = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2")
 
@@ -194,11 +195,12 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def _check_settings(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if not isinstance(value, Real) or value < least:
-                raise InputError(f"{name}: expected a number of at least {least:g}, got {value!r}")
+            kind, words = (Real, "number") if name in _ANY_NUMBER else (Integral, "whole number")
+            if not isinstance(value, kind) or not np.isfinite(float(value)) or value < least:
+                raise InputError(f"{name}: expected a {words} of at least {least:g}, got {value!r}")
         for name in _ABOVE_ZERO:
             value = getattr(self, name)
-            if not isinstance(value, Real) or value <= 0:
+            if not isinstance(value, Real) or not np.isfinite(float(value)) or value <= 0:
                 raise InputError(f"{name}: expected a number above 0, got {value!r}")
         days = self.max_days
         if days is not None and (not isinstance(days, Integral) or days < 1):

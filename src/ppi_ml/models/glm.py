@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 FloatArray = NDArray[np.float64]
 _SMALLEST_SPREAD = 1e-9
-_SMALL = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,20 @@ def fit_poisson(
     """
     from sklearn.linear_model import PoissonRegressor
 
-    weights = exposure / exposure.sum()
-    centre = np.where(standardise, weights @ columns, 0.0)
-    variance = weights @ columns**2 - (weights @ columns) ** 2
-    spread = np.where(standardise, np.sqrt(np.maximum(variance, 0.0)), 1.0)
-    spread = np.where(spread > _SMALLEST_SPREAD, spread, 1.0)
-    scaled = (columns - centre) / spread * prior_sd
-    if offset is not None:
-        exposure = exposure * np.exp(offset)
-    # scikit-learn divides the likelihood by the total weight; this alpha is a unit prior
-    regression = PoissonRegressor(
-        alpha=1.0 / exposure.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6
-    )
-    # on small problems threads of the linear algebra cost more than they do
-    with threadpool_limits(1 if columns.size < _SMALL else None, "blas"):
+    # one thread: sums in another order would change the last bits, and with them every hash
+    with threadpool_limits(1, "blas"):
+        weights = exposure / exposure.sum()
+        centre = np.where(standardise, weights @ columns, 0.0)
+        variance = weights @ columns**2 - (weights @ columns) ** 2
+        spread = np.where(standardise, np.sqrt(np.maximum(variance, 0.0)), 1.0)
+        spread = np.where(spread > _SMALLEST_SPREAD, spread, 1.0)
+        scaled = (columns - centre) / spread * prior_sd
+        if offset is not None:
+            exposure = exposure * np.exp(offset)
+        # scikit-learn divides the likelihood by the total weight; this alpha is a unit prior
+        regression = PoissonRegressor(
+            alpha=1.0 / exposure.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6
+        )
         regression.fit(scaled, events / exposure, sample_weight=exposure)
     return PoissonGlm(
         names, centre, spread, regression.coef_ * prior_sd, float(regression.intercept_)

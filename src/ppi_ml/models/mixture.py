@@ -96,3 +96,8 @@ def mean_curve(cumulative: Mapping[str, FloatArray], weights: Mapping[str, float
     found = -np.logaddexp.reduce(logs)
     # rounding may make the mean of curves rise by a hair
     return np.asarray(np.maximum.accumulate(np.maximum(found, 0.0), axis=1))
+
+
+def in_words(model: Mixture) -> str:
+    """Its stages and members, such as "process+glm+trees, members staged+cox+newest"."""
+    return f"{model.settings.stages}, members {'+'.join(model.weights)}"
