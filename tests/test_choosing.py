@@ -186,12 +186,12 @@ def test_what_was_used_is_said():
     thin = said(recipe_of(GLM, members=HALVES), Size(1_412, 4_000), "auto", losses, "ibs")
     assert thin == (
         "with 1,412 customers and 4,000 waits to learn from, processes and regression "
-        "trees, were used, members staged+processes (ibs at level on forward folds: process+glm "
+        "were used, members up to staged+processes (ibs at level on forward folds: process+glm "
         "0.2500, process+glm+trees 0.5000)"
     )
     large = said(recipe_of(members=HEDGED), LARGE, "auto", {}, "ibs")
     assert large == (
         "with 9,000 customers and 5,000 waits to learn from, processes, regression and trees "
-        "were used, members staged+cox+newest+processes; too little history for forward folds"
+        "were used, members up to staged+cox+newest+processes; too little history for forward folds"
     )
     assert said(recipe_of(), LARGE, TREES_TOO, {}, "ibs") == "process+glm+trees was asked for"

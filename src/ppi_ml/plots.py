@@ -73,7 +73,7 @@ def calibration_at(
             observed of another length.
         DataError: survival does not fit the grid.
     """
-    time, happened = np.asarray(days, dtype=np.float64), np.asarray(observed, dtype=np.bool_)
+    time, happened = np.asarray(days, dtype=np.float64), np.asarray(observed)
     alive = _at(grid, survival, horizons)
     if not time.shape == happened.shape == alive.shape[:1]:
         raise UsageError(
