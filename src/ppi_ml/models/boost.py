@@ -7,7 +7,7 @@ histograms, a fixed seed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -132,19 +132,8 @@ def best_rounds(
     held = lgb.Dataset(
         check.inputs, check.target, reference=pool, init_score=check.start, free_raw_data=True
     )
-    record: dict[str, dict[str, list[float]]] = {}
-    booster = lgb.train(
-        _parameters(objective, settings, seed, threads),
-        pool,
-        num_boost_round=MOST_ROUNDS,
-        valid_sets=[held],
-        valid_names=["check"],
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
-    )
-    (losses,) = record["check"].values()
-    before = _loss(objective, check)
-    gain = before - min(losses)
-    return int(booster.best_iteration) if gain > _ROUNDING * abs(before) else 0
+    parameters = _parameters(objective, settings, seed, threads)
+    return _early_stopped(parameters, pool, held, _loss(objective, check))
 
 
 class Loss(Protocol):
@@ -194,19 +183,35 @@ def best_rounds_of(
     held = lgb.Dataset(
         check_inputs, np.zeros(len(check_inputs)), reference=pool, free_raw_data=True
     )
-    record: dict[str, dict[str, list[float]]] = {}
     objective = {"objective": lambda score, _: learn.gradient(score), "metric": "none"}
-    booster = lgb.train(
+    return _early_stopped(
         _parameters("custom", settings, seed, threads) | objective,
+        pool,
+        held,
+        check.loss(np.zeros(len(check_inputs))),
+        lambda score, _: ("loss", check.loss(score), False),
+    )
+
+
+def _early_stopped(
+    parameters: Mapping[str, Any],
+    pool: lgb.Dataset,
+    held: lgb.Dataset,
+    before: float,
+    measure: Callable[[FloatArray, lgb.Dataset], tuple[str, float, bool]] | None = None,
+) -> int:
+    """The best round on held-out rows; 0 if no round lowers their loss from `before`."""
+    record: dict[str, dict[str, list[float]]] = {}
+    booster = lgb.train(
+        dict(parameters),
         pool,
         num_boost_round=MOST_ROUNDS,
         valid_sets=[held],
         valid_names=["check"],
-        feval=lambda score, _: ("loss", check.loss(score), False),
+        feval=measure,
         callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
     )
     (losses,) = record["check"].values()
-    before = check.loss(np.zeros(len(check_inputs)))
     gain = before - min(losses)
     return int(booster.best_iteration) if gain > _ROUNDING * abs(before) else 0
 

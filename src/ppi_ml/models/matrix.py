@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ppi_ml.errors import UsageError
 from ppi_ml.models.covariates import Settings
 
 FloatArray = NDArray[np.float64]
@@ -70,8 +71,11 @@ class MatrixRows:
         return np.zeros(len(row))
 
     def alone(self, settings: Settings) -> FloatArray:
-        """Never asked: without processes the regression is the first stage."""
-        raise NotImplementedError("a matrix has no process that could be the whole model")
+        """`UsageError`: a matrix has no purchase histories that a process could read."""
+        raise UsageError(
+            "stages: a matrix of one's own has no purchase process that could be the whole model; "
+            "expected process+glm or process+glm+trees"
+        )
 
     def smooth(
         self, row: IntArray, interval: IntArray, settings: Settings
