@@ -7,7 +7,7 @@ LOWEST := .venv-lowest
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check slow lowest bench judge timing lock reference clean
+.PHONY: help install demo test check slow lowest bench judge timing depletion lock reference clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ judge: install  ## quality on fixed cases, next to the stored predictions of oth
 
 timing: install  ## the numbers of docs/quality.md, hours
 	$(BIN)/python benchmarks/timing.py
+
+depletion: install  ## the numbers of run-outs: judge, simulated shops, wholesale, scale; an hour
+	$(BIN)/python benchmarks/depletion.py
 
 lock: install  ## choose versions anew within the ranges of pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \

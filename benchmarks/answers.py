@@ -39,25 +39,37 @@ class Curve:
 
 @dataclass(frozen=True)
 class Answers:
-    """Outcomes of the n entities of a case: `days` to the event by tau, or tau; `event` (n,)."""
+    """Outcomes of the n entities of a case: `days` to the event by tau, or tau; `event` (n,).
+
+    `products` (n,) are the products of pairs, under the name of their key; None for customers.
+    """
 
     folder: Path
     tau: int
     customers: pl.Series
     days: FloatArray
     event: NDArray[np.bool_]
+    products: pl.Series | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Answers:
-        """The answers of a case about customers."""
+        """The answers of a case about customers, or about pairs of a customer and a product."""
         truth = pl.read_parquet(_file(folder, "truth"))
+        further = [truth[key].cast(pl.String) for key in _keys(folder) if key != KEY]
         return cls(
             folder=folder,
             tau=int(_about(folder)["tau_days"]),
             customers=truth[KEY].cast(pl.String),
             days=truth["days"].cast(pl.Float64).to_numpy(),
             event=truth["event"].to_numpy(),
+            products=further[0] if further else None,
         )
+
+    @property
+    def keys(self) -> pl.DataFrame:
+        """The key columns of the n entities."""
+        further = [] if self.products is None else [self.products]
+        return pl.DataFrame([self.customers.alias(KEY), *further])
 
     def ours(self, predictions: Path) -> Curve | None:
         """The curves of a predictions file on these customers; None if it has none."""
@@ -68,19 +80,19 @@ class Answers:
         return Curve.of(self._aligned(stored(self.folder, name)), self.tau)
 
     def _aligned(self, frame: pl.DataFrame) -> pl.DataFrame:
-        known = frame.with_columns(pl.col(KEY).cast(pl.String))
-        keys = pl.DataFrame({KEY: self.customers})
-        found = keys.join(known, on=KEY, how="left", maintain_order="left", validate="1:1")
+        keys = self.keys
+        known = frame.with_columns(pl.col(keys.columns).cast(pl.String))
+        found = keys.join(known, on=keys.columns, how="left", maintain_order="left", validate="1:1")
         if found.null_count().sum_horizontal().item():
             raise ValueError(f"{self.folder.name}: a prediction is missing or null")
         return found
 
 
 def stored(folder: Path, peer: str) -> pl.DataFrame:
-    """What a peer predicted, as a predictions file would hold it: the key and its columns."""
+    """What a peer predicted, as a predictions file would hold it: the keys and its columns."""
     frame = pl.read_parquet(_file(folder, "peers"))
     own = {name: name.split("__", 1)[1] for name in frame.columns if name.startswith(f"{peer}__")}
-    return frame.select(KEY, *own).rename(own)
+    return frame.select(*_keys(folder), *own).rename(own)
 
 
 def peers(folder: Path) -> Sequence[str]:
@@ -92,6 +104,11 @@ def peers(folder: Path) -> Sequence[str]:
 def _about(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     return found
+
+
+def _keys(folder: Path) -> list[str]:
+    """The key columns of a case."""
+    return list(_about(folder)["entity"])
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -3,11 +3,12 @@
     python benchmarks/judge.py --cases DIR [NAME ...] --out DIR [--judge PATH] [--keep]
 
 DIR holds one folder per case with a `case.json`. Of a case only the event files are read before
-everybody is predicted; the judge, a program of its own, knows the answers. It is asked about the
-stored predictions of the reference too, to know which processes those beat. `--keep` does not run
-cases again that were judged in --out before. `JUDGE_CASES` and `JUDGE` in the environment stand in
-for `--cases` and `--judge`. Exit code: 0 = every supported case was judged, whatever came out; 1 =
-one could not be; 2 = wrong arguments.
+everybody is predicted, and where it is about pairs of a customer and a product, which pairs are
+asked about; the judge, a program of its own, knows the answers. It is asked about the stored
+predictions of the reference too, to know which processes those beat. `--keep` does not run cases
+again that were judged in --out before. `JUDGE_CASES` and `JUDGE` in the environment stand in for
+`--cases` and `--judge`. Exit code: 0 = every supported case was judged, whatever came out; 1 = one
+could not be; 2 = wrong arguments.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from typing import Any
 import polars as pl
 
 import ppi_ml
-from answers import peers, stored
+from answers import KEY, peers, stored
 from findings import today
+from ppi_ml.entities import PRODUCT
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import RawTable
@@ -36,8 +38,14 @@ from ppi_ml.schema import TABLES
 from verdicts import PROCESSES, REFERENCE, Result, markdown
 
 ZONE, CURRENCY = "UTC", "XXX"
-TARGETS = {"churn": "churn", "timing": "repurchase"}
+TARGETS = {"churn": "churn", "timing": "repurchase", "depletion": "depletion"}
 """Task of a case -> the target that answers it; one curve answers churn and timing."""
+GROCERIES = Path(__file__).parents[1] / "configs" / "depletion_groceries.yaml"
+"""What a case about pairs is trained with; the case says horizon and product."""
+GROUPS = {"sku": "category", "category": "category_group"}
+"""What a pair's product is -> what it falls back to."""
+DAILY = 30
+"""A case about pairs is asked for the curve of every day so far; windows are searched by days."""
 _JUDGED = (0, 1)  # exit codes of a judge that came to a verdict
 
 
@@ -50,7 +58,8 @@ class Case:
     """What a system may know of a case: its events, when it stands, and how far it looks ahead.
 
     `events` maps our tables to their files; `tau` is in days; `daily` says that the events carry
-    dates without a time.
+    dates without a time. `keys` are the columns that tell those apart who are asked about, `asked`
+    the file that lists them.
     """
 
     folder: Path
@@ -60,6 +69,8 @@ class Case:
     tau: int
     daily: bool
     events: Mapping[str, Path]
+    keys: tuple[str, ...]
+    asked: Path
 
     @classmethod
     def read(cls, folder: Path) -> Case:
@@ -75,6 +86,8 @@ class Case:
                 tau=int(about["tau_days"]),
                 daily=about.get("granularity") == "day",
                 events=files,
+                keys=tuple(map(str, about["entity"])),
+                asked=folder / about["files"]["entities"]["path"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UnusableCaseError(f"not a case: {type(error).__name__}: {error}") from error
@@ -85,11 +98,19 @@ class Case:
             raise UnusableCaseError(f"not yet: no target answers {self.task}")
         if "order_lines" not in self.events:
             raise UnusableCaseError("not usable: it has no order lines")
+        if self.keys[:1] != (KEY,) or len(self.keys) != 1 + self.of_pairs:
+            raise UnusableCaseError(f"not usable: it asks about {', '.join(self.keys)}")
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether it asks about products of customers; the last key is then what a product is."""
+        return self.task == "depletion"
 
     @property
     def days(self) -> list[int]:
         """The days at which the curve is written, up to tau."""
-        return [day for day in EDGES if 0 < day < self.tau] + [self.tau]
+        further = range(1, DAILY + 1) if self.of_pairs else ()
+        return sorted({day for day in (*EDGES, *further) if 0 < day < self.tau} | {self.tau})
 
     def log(self) -> EventLog:
         """The events of the case as a log that ends at the origin."""
@@ -106,6 +127,8 @@ class Case:
 
 def predict(case: Case, out: Path) -> Path:
     """Train at the origin with default settings, score everybody, and write the predictions."""
+    if case.of_pairs:
+        return _predict_pairs(case, out)
     log = case.log()
     settings = {"target.horizon": f"{case.tau}d", "output.folder": str(out / "runs" / case.name)}
     run = ppi_ml.train(log, target=TARGETS[case.task], settings=settings, track=False)
@@ -115,6 +138,42 @@ def predict(case: Case, out: Path) -> Path:
     curve = [f"no_event_by_{day}d" for day in case.days]
     path = out / f"{case.name}.parquet"
     scores[["customer_id", "churn_probability", *curve]].to_parquet(path, index=False)
+    return path
+
+
+def _predict_pairs(case: Case, out: Path) -> Path:
+    """The same for pairs: train as the config of groceries says, write those asked about.
+
+    A pair that is not live here, because a line of it was quarantined, is scored all the same.
+    """
+    log, product = case.log(), case.keys[-1]
+    settings = {
+        "target.horizon": f"{case.tau}d",
+        "target.product": product,
+        "target.group": GROUPS.get(product),
+        "output.folder": str(out / "runs" / case.name),
+    }
+    run = ppi_ml.train(
+        log, config=GROCERIES, target=TARGETS[case.task], settings=settings, track=False
+    )
+    scorer, origin = ppi_ml.Scorer.load(run.bundle), Cutoff.parse(case.origin, ZONE)
+    asked = pl.read_parquet(case.asked).select(pl.col(case.keys).cast(pl.String))
+    names = [*case.keys, *(f"no_event_by_{day}d" for day in case.days)]
+
+    def scored(some: EventLog, wanted: pl.DataFrame, *, everyone: bool) -> pl.DataFrame:
+        parts = scorer.score_parts(
+            some, origin, everyone=everyone, days=case.days, allow_stale=True
+        )
+        ours = (part.rename({PRODUCT: product}).select(names) for part in parts)
+        return pl.concat(part.join(wanted, on=case.keys, how="semi") for part in ours)
+
+    table = scored(log, asked, everyone=False)
+    rest = asked.join(table, on=case.keys, how="anti")
+    if rest.height:
+        few = log.only(rest[KEY].unique().to_list())
+        table = pl.concat([table, scored(few, rest, everyone=True)])
+    path = out / f"{case.name}.parquet"
+    table.write_parquet(path)
     return path
 
 
@@ -163,9 +222,14 @@ def beside(cases: Path) -> Path:
     return cases / ".." / "judge.py"
 
 
-def find(cases: Path, names: Sequence[str]) -> list[Path]:
-    """The folders of the cases asked for, or of all; `UnusableCaseError` if there are none."""
+def find(cases: Path, names: Sequence[str], *, pairs: bool = False) -> list[Path]:
+    """The folders of the cases asked for, or of all; `UnusableCaseError` if there are none.
+
+    All are those about customers, with `pairs` those about pairs too.
+    """
     found = {path.parent.name: path.parent for path in sorted(cases.glob("*/case.json"))}
+    if not (pairs or names):
+        found = {name: folder for name, folder in found.items() if not is_of_pairs(folder)}
     unknown = sorted(set(names) - set(found))
     if unknown or not found:
         missing = ", ".join(unknown) or "any case"
@@ -173,6 +237,14 @@ def find(cases: Path, names: Sequence[str]) -> list[Path]:
             f"{cases}: no case.json of {missing}; there are: {', '.join(found)}"
         )
     return [found[name] for name in names] if names else list(found.values())
+
+
+def is_of_pairs(folder: Path) -> bool:
+    """Whether a folder holds a case about pairs; False where it holds none."""
+    try:
+        return Case.read(folder).of_pairs
+    except UnusableCaseError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -223,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not judge.is_file():
         parser.error(f"{judge}: no such file; say where the judge is: --judge PATH, or JUDGE")
     try:
-        folders = find(given.cases, given.names)
+        folders = find(given.cases, given.names, pairs=True)
     except UnusableCaseError as error:
         parser.error(str(error))
     judged = run(folders, judge, given.out, given.keep)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from findings import Check, at_most, table
@@ -23,7 +23,7 @@ class Result:
 
     `outcome` peer -> beats, ties or loses (the system's view, significant or not); `reference` its
     loss, None if the case has none; `reference_beats` the processes that it is significantly
-    better than.
+    better than; `metrics` peer, or "system", -> metric -> value, as the judge said them.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Result:
     reference_beats: tuple[str, ...]
     seconds: float
     measured: str
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -65,6 +66,7 @@ class Result:
             reference_beats=tuple(reference_beats),
             seconds=seconds,
             measured=measured,
+            metrics=verdict["metrics"],
         )
 
     @property

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ppi_ml import cells
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US, instant_of, wall_of
-from ppi_ml.schema import Column
+from ppi_ml.schema import TABLES, Column
 
 ID = Column("customer_id", "id", "", "quarantined", required=True)
 LONDON = "Europe/London"
@@ -102,6 +102,37 @@ def test_a_choice_is_one_of_its_words_or_the_default():
     read = cells.read_choice(pl.Series(["two", None, "three", " one"]), CHOICE)
     assert read.values.to_list() == ["two", "one", "three", "one"]
     assert rules(read.broken) == {"t must be one of one, two": [2]}
+
+
+YES_NO = next(column for column in TABLES["stock"].own if column.name == "available")
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (["yes", " no", "YES", "No"], ["yes", "no", "yes", "no"]),
+        (["true", "False", "1", "0"], ["yes", "no", "yes", "no"]),
+        ([True, False], ["yes", "no"]),
+        ([1, 0], ["yes", "no"]),
+        ([1.0, 0.0], ["yes", "no"]),
+    ],
+)
+def test_yes_and_no_are_read_however_they_are_written(column, words):
+    read = cells.read_choice(pl.Series(column), YES_NO)
+    assert (read.values.to_list(), rules(read.broken)) == (words, {})
+
+
+@pytest.mark.parametrize("column", [["maybe"], ["10"], [2], [0.5], ["yes.0"]])
+def test_what_is_neither_yes_nor_no_is_broken(column):
+    read = cells.read_choice(pl.Series(column), YES_NO)
+    rule = "available must be one of yes, no (or true, false, 1, 0)"
+    assert rules(read.broken) == {rule: [0]}
+
+
+def test_a_choice_without_spellings_is_exact():
+    assert rules(cells.read_choice(pl.Series(["ONE"]), CHOICE).broken) == {
+        "t must be one of one, two": [0]
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.materials import TREES, material_of, plan_of, recipe_of
 
-from ppi_ml import choosing
+from ppi_ml import choosing, pair_rows
 from ppi_ml.choosing import Size, choose, first_recipe, said
 from ppi_ml.models.hazard import STAGES, with_stages
 from ppi_ml.models.mixture import Mixture
@@ -178,7 +178,7 @@ def test_a_process_alone_is_named(alone, expected):
 
 
 def test_every_process_has_a_title():
-    assert set(choosing.TITLES) == set(PROCESSES)
+    assert set(choosing.TITLES) == {*PROCESSES, pair_rows.NAME}
 
 
 def test_what_was_used_is_said():

@@ -109,7 +109,7 @@ MISTAKES = {
     "tune.trials=2.5": "tune.trials: expected a whole number of at least 1, got 2.5",
     "trials=5": "trials: unknown setting. Did you mean tune.trials?",
     "target=churn": "target: expected a section with name, horizon, active_within, window, "
-    'got "churn"',
+    'product, group, least_purchases, nudge, got "churn"',
     "target.horizon=1w": 'target.horizon: expected a length in days such as "90d", got "1w"',
     "target.horizon=0d": 'target.horizon: expected a length of at least 1d, got "0d"',
     "target.window=91d": 'target.window: expected at most the horizon of 90d, got "91d"',

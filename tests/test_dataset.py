@@ -73,9 +73,9 @@ def test_rows_are_in_order_of_cutoff_and_customer(shop):
     cutoffs = at(shop, "2019-09-01", "2018-09-01", "2019-09-01")
     data = dataset.build(shop, cutoffs, dataset.families(["orders"]))
     assert [str(c) for c in data.cutoffs] == ["2018-09-01", "2019-09-01"]
-    assert data.starts == (0, len(data.customers_at(data.cutoffs[0])), len(data))
+    assert data.starts == (0, len(data.keys_at(data.cutoffs[0])["customer_id"]), len(data))
     for cutoff in data.cutoffs:
-        customers = data.customers_at(cutoff).to_list()
+        customers = data.keys_at(cutoff)["customer_id"].to_list()
         assert customers == sorted(set(customers))
     assert data.values.dtype == np.float32
     assert data.values.shape == (len(data), len(data.names))

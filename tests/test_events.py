@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.events import EventLog, RawTable, load_tables
 from ppi_ml.instants import Cutoff
+from ppi_ml.schema import TABLES
+from ppi_ml.snapshot import Past
 from ppi_ml.sources.dataframes import raw_tables
 
 ZONE = "Europe/London"
@@ -43,11 +45,65 @@ def returns():
     )
 
 
-def load(lines=None, back=None, **settings):
+def products():
+    return pl.DataFrame(
+        {"sku": ["s9", "s1"], "category": ["Cups", "Tea"], "unit_size": [6.0, 0.25]}
+    )
+
+
+def stock():
+    """Long before the first order, and once more months before the last one."""
+    return pl.DataFrame(
+        {
+            "sku": ["s1", "s1", "s9"],
+            "occurred_at": [datetime(2010, 1, 1), datetime(2011, 3, 21, 8), datetime(2010, 1, 1)],
+            "available": [True, False, True],
+        }
+    )
+
+
+def usage():
+    return pl.DataFrame(
+        {
+            "usage_id": ["u1", "u2"],
+            "customer_id": ["c1", "c8"],
+            "occurred_at": [datetime(2011, 3, 25, 9), datetime(2011, 3, 26, 9)],
+            "amount": [0.5, None],
+        }
+    )
+
+
+def deliveries():
+    return pl.DataFrame(
+        {
+            "shipment_id": ["d1"],
+            "customer_id": ["c2"],
+            "occurred_at": [datetime(2011, 3, 25, 9)],
+            "promised_at": ["2011-03-24"],
+        }
+    )
+
+
+def load(lines=None, back=None, more=None, **settings):
+    """A log of order lines, of returns if they are given, and of `more` tables by name."""
     tables = {"order_lines": RawTable(order_lines() if lines is None else lines)}
     if back is not None:
         tables["returns"] = RawTable(back)
+    tables |= {name: RawTable(frame) for name, frame in (more or {}).items()}
     return load_tables(tables, **{"timezone": ZONE, "currency": "GBP", **settings})
+
+
+def more_tables():
+    return {
+        "deliveries": deliveries(),
+        "usage": usage(),
+        "stock": stock(),
+        "products": products(),
+    }
+
+
+def load_all(**settings):
+    return load(more=more_tables(), **settings)
 
 
 def test_a_log_knows_its_customers_and_its_period():
@@ -269,6 +325,151 @@ def test_one_far_date_that_would_stretch_the_log_is_pointed_at():
         .otherwise("occurred_at")
     )
     assert any("2031-01-01" in note for note in load(far).report.notes)
+
+
+def test_customers_are_those_of_tables_that_have_customers():
+    log = load_all()
+    assert log.customers.to_list() == ["c0", "c1", "c2", "c3", "c4", "c8"]
+    assert (log.customer("c8").usage["usage_id"].to_list(), len(log.customer("c8").stock)) == (
+        ["u2"],
+        3,
+    )
+    with pytest.raises(UsageError, match="no such customer among the 6"):
+        log.customer("s1")
+
+
+def test_every_bucket_holds_products_and_stock_whole():
+    log = load_all()
+    buckets = [log.bucket(index, 3) for index in range(3)]
+    for name in ("products", "stock"):
+        assert all(b.tables[name].frame.equals(log.tables[name].frame) for b in buckets)
+    for name in ("order_lines", "usage", "deliveries"):
+        heights = [bucket.tables[name].frame.height for bucket in buckets]
+        assert sum(heights) == log.tables[name].frame.height
+    assert log.bucket(0, 1).fingerprint == log.fingerprint
+    again = pickle.loads(pickle.dumps(buckets[0]))
+    assert again.fingerprint == buckets[0].fingerprint
+
+
+def test_what_has_no_dates_is_whole_at_any_cut_and_covers_the_order_lines():
+    log = load_all()
+    cut = log.until("2011-03-22T10:00:00")
+    assert cut.tables["products"].frame.equals(log.tables["products"].frame)
+    assert not cut.tables["products"].dated
+    for one in (log, cut, load_all(keep_months=1)):
+        table = one.tables["products"]
+        assert (table.observed_from, table.observed_until) == (
+            one.observed_from,
+            one.observed_until,
+        )
+    assert Past(log, Cutoff.parse("2011-03-22", ZONE)).has("products")
+    assert not Past(log, log.observed_from).has("products")
+
+
+def test_products_beside_a_table_of_days_ask_for_no_midnight_of_their_own():
+    daily = order_lines().with_columns(pl.col("occurred_at").dt.date())
+    tables = load(daily, more={"products": products()}).tables
+    assert [table.granularity for table in tables.values()] == ["day", "instant"]
+
+
+def test_a_cut_of_stock_is_what_was_known_of_it():
+    log = load_all().until("2011-03-21T08:00:00")
+    assert log.stock["sku"].to_list() == ["s1", "s9"]
+    assert load_all().until("2011-03-21T08:00:00.000001").stock["available"].to_list() == [
+        "yes",
+        "yes",
+        "no",
+    ]
+
+
+def test_stock_holds_until_the_log_ends_and_from_before_it_began():
+    log = load_all(keep_months=1, until="2011-04-08")
+    table = log.tables["stock"]
+    assert (str(table.observed_from), str(table.observed_until)) == ("2010-01-01", "2011-04-08")
+    assert table.frame.height == 3  # older than a month, and still true
+    assert not any(note.startswith("stock") for note in log.report.notes)
+    stated = {"order_lines": RawTable(order_lines()),
+              "stock": RawTable(stock(), observed_until="2011-04-01")}  # fmt: skip
+    until = load_tables(stated, timezone=ZONE).tables["stock"].observed_until
+    assert str(until) == "2011-04-01"
+
+
+def test_the_new_tables_as_pandas():
+    log = load_all()
+    assert list(log.products.columns) == list(TABLES["products"].names)
+    assert log.products["sku"].to_list() == ["s1", "s9"]
+    assert log.stock["occurred_at"].iloc[0] == pd.Timestamp("2010-01-01", tz=ZONE)
+    assert log.usage["amount"].to_list()[0] == 0.5
+    end_of_day = pd.Timestamp("2011-03-25", tz=ZONE) - pd.Timedelta("1us")
+    assert log.deliveries["promised_at"].to_list() == [end_of_day]
+    assert [len(getattr(load(), name)) for name in ("products", "stock", "usage")] == [0, 0, 0]
+    assert "<td>products</td><td>2</td><td>–</td><td>–</td><td>–</td>" in log._repr_html_()
+
+
+def test_what_the_new_tables_show_loads_as_the_same_log():
+    log = load_all()
+    shown = {name: getattr(log, name) for name in log.tables}
+    again = load_tables(raw_tables(shown), timezone=ZONE, currency="GBP")
+    # Periods of the others are told by their events; that of stock begins with its first row.
+    assert again.fingerprint == log.fingerprint
+
+
+PRODUCT_CHANGES = {
+    "another size": {"products": products().with_columns(unit_size=pl.Series([6.0, 0.26]))},
+    "another word": {"stock": stock().with_columns(available=pl.Series([True, True, True]))},
+    "another sku": {"products": products().with_columns(sku=pl.Series(["s9", "s2"]))},
+    "unknown amount": {"usage": usage().with_columns(amount=None)},
+    "later promise": {"deliveries": deliveries().with_columns(promised_at=pl.lit("2011-03-25"))},
+    "one product less": {"products": products()[1:]},
+    "no products": {"products": products().clear()},
+}
+
+
+@pytest.mark.parametrize("change", PRODUCT_CHANGES.values(), ids=PRODUCT_CHANGES)
+def test_other_content_of_the_new_tables_has_another_fingerprint(change):
+    assert load(more=more_tables() | change).fingerprint != load_all().fingerprint
+
+
+def test_the_order_of_rows_of_the_new_tables_never_changes_the_fingerprint():
+    other = {name: frame.reverse() for name, frame in reversed(more_tables().items())}
+    assert load_all().fingerprint == load(more=other).fingerprint
+
+
+def test_a_sku_that_products_do_not_list_is_fine_and_the_other_way_round():
+    log = load(more={"products": products(), "stock": stock()})
+    assert set(log.order_lines["sku"]) - set(log.products["sku"]) == {"s0", "s2"}
+    assert log.report.tables["order_lines"].rows_quarantined == 0
+    assert log.report.tables["products"].kept == 2
+
+
+def test_tables_of_a_request_without_rows_are_accepted():
+    """As scoring asks for them: empty, with the period and granularity that the model knows."""
+    nothing = pl.DataFrame(schema={"customer_id": pl.String, "occurred_at": pl.String})
+    for granularity in ("instant", "day"):
+        raw = {
+            name: RawTable(nothing, granularity, "the request", "2011-01-01", "2011-05-01", True)
+            for name in TABLES
+            if name != "order_lines"
+        }
+        daily = order_lines().with_columns(pl.col("occurred_at").dt.date())
+        log = load_tables(raw | {"order_lines": RawTable(daily)}, timezone=ZONE, known_lag={})
+        assert list(log.tables) == list(TABLES)
+        assert [table.frame.height for table in log.tables.values()] == [100, 0, 0, 0, 0, 0]
+        assert log.tables["products"].granularity == "instant"
+        assert log.until("2011-03-22").customer("c1").tables["stock"].frame.height == 0
+
+
+def test_products_that_are_all_quarantined_leave_an_empty_table():
+    bad = products().with_columns(unit_size=-1)
+    with pytest.raises(DataError, match=r"products: 2 of 2 rows .* unit_size must be > 0: 2"):
+        load(more={"products": bad})
+    log = load(more={"products": bad}, max_quarantined=1.0)
+    assert (log.tables["products"].frame.height, log.report.tables["products"].kept) == (0, 0)
+
+
+def test_a_lag_of_a_table_without_dates_is_refused():
+    with pytest.raises(DataError, match="known_lag: products has no dates"):
+        load(known_lag={"products": 1})
 
 
 def test_settings_that_name_nothing_are_refused():

@@ -44,6 +44,36 @@ def test_one_table_alone_is_the_order_lines_and_names_can_be_mapped():
     assert (log.currency, log.timezone) == ("EUR", "UTC")
 
 
+PRODUCTS = {"sku": ["x", "y"], "category": ["tea", "cups"], "unit_size": ["250", ""]}
+STOCK = {"sku": ["x"], "occurred_at": ["2026-01-07 08:00"], "available": ["0"]}
+
+
+def test_tables_without_customers_load_from_frames_files_and_folders(folder):
+    pl.DataFrame(PRODUCTS).write_csv(folder / "products.csv")
+    pl.DataFrame(STOCK).write_parquet(folder / "stock.parquet")
+    frames = {
+        "order_lines": pd.DataFrame(LINES),
+        "products": pd.DataFrame(PRODUCTS).rename(columns={"sku": "Article"}),
+        "stock": pl.DataFrame(STOCK).with_columns(available=False),
+    }
+    log = load(frames, columns={"products": {"sku": "Article"}})
+    assert log.products["unit_size"].to_list()[0] == 250.0
+    assert log.stock["available"].to_list() == ["no"]
+    assert load_log(data_settings(folder)).fingerprint == log.fingerprint
+    tables = {
+        "order_lines": {"path": str(folder / "order_lines.csv")},
+        "products": {"path": str(folder / "products.csv"), "granularity": "day"},
+        "stock": {"path": str(folder / "stock.parquet")},
+    }
+    of_config = load_log(DataSettings(source="files", tables=tables))
+    assert of_config.fingerprint == log.fingerprint
+
+
+def test_a_table_that_is_nearly_named_like_one_of_ours_is_pointed_at():
+    with pytest.raises(DataError, match=r'unknown table "product"\. Did you mean products\?'):
+        load({"order_lines": pd.DataFrame(LINES), "product": pd.DataFrame(PRODUCTS)})
+
+
 def test_lag_and_end_are_passed_on():
     log = load(pd.DataFrame(LINES), known_lag={"order_lines": "2d"}, until="2026-01-08")
     assert log.customers.to_list() == ["a"]

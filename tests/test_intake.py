@@ -358,10 +358,220 @@ def test_a_wrongly_mapped_currency_column_is_not_quoted():
     assert "Doe" not in str(caught.value)
 
 
-def test_order_lines_without_rows_have_the_same_columns():
-    empty = read(pl.DataFrame())
-    assert empty.frame.schema == read(lines()).frame.schema
-    assert (empty.report.rows_in, empty.report.kept) == (0, 0)
+def products(**columns):
+    """Three sound products, with columns replaced or (None) left out."""
+    sound = {
+        "sku": ["c", "a", "b"],
+        "category": ["Tea", "Tea", "Cups"],
+        "department": ["Grocery", "Grocery", "Kitchen"],
+        "brand": ["Own", "Own", None],
+        "unit_size": ["250", "0.5", ""],
+        "unit_of_measure": ["G", "KG", ""],
+        "consumable": ["yes", "1", "no"],
+    }
+    return pl.DataFrame({k: v for k, v in {**sound, **columns}.items() if v is not None})
+
+
+def test_products_have_neither_customers_nor_dates():
+    got = read(products(), name="products", zone=LONDON, lag_days=3)
+    assert (got.report.kept, got.report.repaired, got.report.quarantined) == (3, {}, {})
+    assert got.frame.rows() == [
+        ("a", "Tea", None, "Grocery", "Own", 0.5, "KG", "yes"),
+        ("b", "Cups", None, "Kitchen", None, None, None, "no"),
+        ("c", "Tea", None, "Grocery", "Own", 250.0, "G", "yes"),
+    ]
+    assert got.frame.columns == list(TABLES["products"].names)
+    assert (got.report.first, got.report.last, got.report.late_share) == (None, None, None)
+    assert got.notes == ("products: unknown, because there is no column category_group",)
+
+
+def test_products_are_not_told_by_days_whatever_the_source_says():
+    assert read(products(), name="products", granularity="day").granularity == "instant"
+
+
+def test_customers_and_dates_of_products_are_ignored_aloud():
+    frame = products().with_columns(customer_id=pl.lit("c1"), occurred_at=pl.lit("2011-07-01"))
+    assert read(frame, name="products").notes[0] == (
+        "products: ignored columns customer_id, occurred_at"
+    )
+
+
+def test_products_need_no_category():
+    got = read(products(category=None, department=None, consumable=None), name="products")
+    assert (got.report.kept, got.frame["category"].null_count()) == (3, 3)
+
+
+PRODUCTS_QUARANTINED = {
+    "size zero": ({"unit_size": [0, 1, 1]}, "unit_size must be > 0"),
+    "size negative": ({"unit_size": [-2.5, 1, 1]}, "unit_size must be > 0"),
+    "size huge": ({"unit_size": [1e10, 1, 1]}, "unit_size must be <= 1e+09"),
+    "size in words": ({"unit_size": ["12 OZ", "1", "1"]}, "unit_size must be a number"),
+    "no sku": ({"sku": [" ", "a", "b"]}, "sku missing"),
+    "perhaps consumable": (
+        {"consumable": ["perhaps", "yes", None]},
+        "consumable must be one of yes, no (or true, false, 1, 0)",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"), PRODUCTS_QUARANTINED.values(), ids=PRODUCTS_QUARANTINED
+)
+def test_products_quarantined(columns, rule):
+    got = read(products(**columns), name="products")
+    assert (got.report.kept, got.report.quarantined) == (2, {rule: 1})
+    assert got.quarantine.select("table", "row", "rule").rows() == [("products", 0, rule)]
+
+
+def test_of_products_with_one_sku_the_first_stays():
+    same = products(sku=["a", "a", "b"], category=["Tea", "Tea", "Cups"],
+                    unit_size=["1", "1", "1"], unit_of_measure=["G", "G", "G"],
+                    consumable=["yes", "true", "no"])  # fmt: skip
+    assert read(same, name="products").report.quarantined == {"duplicate of an earlier row": 1}
+    other = read(products(sku=["a", "a", "b"]), name="products")
+    assert other.report.quarantined == {"key repeated with other content": 1}
+    assert other.frame["unit_size"].to_list() == [250.0, None]
+    assert other.quarantine.row(0)[3:] == ("sku", "a")
+
+
+def test_a_sku_written_as_a_number_is_the_sku_of_the_lines():
+    got = read(products(sku=[85048.0, 7.0, 12.0]), name="products")
+    assert got.frame["sku"].to_list() == ["12", "7", "85048"]
+    assert got.report.repaired == {"id written as a decimal number": 3}
+
+
+def stock(**columns):
+    """Three changes of two products, out of order."""
+    sound = {
+        "sku": ["b", "a", "a"],
+        "occurred_at": ["2011-07-03T09:00:00", "2011-07-05T09:00:00", "2011-07-01T09:00:00"],
+        "available": ["no", "yes", "no"],
+    }
+    return pl.DataFrame({k: v for k, v in {**sound, **columns}.items() if v is not None})
+
+
+def test_stock_is_sorted_by_time_and_has_no_customers():
+    got = read(stock(), name="stock", lag_days=1)
+    assert got.frame.columns == ["at", "known", "wall", "sku", "available"]
+    assert got.frame.select("sku", "available").rows() == [("a", "no"), ("b", "no"), ("a", "yes")]
+    assert (got.frame["known"] - got.frame["at"]).to_list() == [DAY_US] * 3
+
+
+STOCK_QUARANTINED = {
+    "a bad word": (
+        {"available": ["sold out", "yes", "no"]},
+        "available must be one of yes, no (or true, false, 1, 0)",
+    ),
+    "no word": ({"available": ["", "yes", "no"]}, "available missing"),
+    "no sku": ({"sku": [None, "a", "a"]}, "sku missing"),
+    "no time": (
+        {"occurred_at": ["", "2011-07-05T09:00:00", "2011-07-01T09:00:00"]},
+        "occurred_at missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "rule"), STOCK_QUARANTINED.values(), ids=STOCK_QUARANTINED)
+def test_stock_quarantined(columns, rule):
+    got = read(stock(**columns), name="stock")
+    assert (got.report.kept, got.report.quarantined) == (2, {rule: 1})
+
+
+def test_a_product_has_one_state_at_a_time():
+    times = ["2011-07-03T09:00:00", "2011-07-01T09:00:00", "2011-07-01T09:00:00"]
+    got = read(stock(occurred_at=times), name="stock")
+    assert got.report.quarantined == {"key repeated with other content": 1}
+    assert got.frame.select("sku", "available").rows() == [("a", "yes"), ("b", "no")]
+    assert got.quarantine.row(0)[3:] == ("sku, occurred_at", "a, 2011-07-01T09:00:00")
+    known = ["2011-07-09T09:00:00", "2011-07-09T09:00:00", "2011-07-02T09:00:00"]
+    first = read(stock(occurred_at=times, known_at=known), name="stock")
+    assert first.frame.select("sku", "available").rows() == [("a", "no"), ("b", "no")]
+
+
+def usage(**columns):
+    sound = {
+        "usage_id": ["u1", "u2", "u3"],
+        "customer_id": ["c1", "c1", "c2"],
+        "occurred_at": ["2011-07-01T09:00:00", "2011-07-08T09:00:00", "2011-07-09T09:00:00"],
+        "sku": ["a", "a", None],
+        "amount": [0.25, None, 2],
+        "kind": ["first_use", None, "telemetry"],
+    }
+    return pl.DataFrame({k: v for k, v in {**sound, **columns}.items() if v is not None})
+
+
+def test_an_unknown_amount_of_usage_is_null_and_not_one():
+    got = read(usage(), name="usage")
+    assert got.report.kept == 3
+    assert got.frame["amount_e3"].to_list() == [250, None, 2000]
+    assert got.frame["kind"].to_list() == ["first_use", None, "telemetry"]
+    assert got.frame["sku"].to_list() == ["a", "a", None]
+    bare = read(usage(amount=None, kind=None), name="usage")
+    assert bare.frame["amount_e3"].null_count() == 3
+    assert bare.notes == ("usage: unknown, because there is no column amount, kind",)
+
+
+USAGE_QUARANTINED = {
+    "amount zero": ({"amount": [0, 1, 1]}, "amount must be > 0"),
+    "amount negative": ({"amount": [-1, 1, 1]}, "amount must be > 0"),
+    "odd kind": (
+        {"kind": ["spilled", "refill", "refill"]},
+        "kind must be one of first_use, refill, telemetry",
+    ),
+    "no id": ({"usage_id": ["", "u2", "u3"]}, "usage_id missing"),
+    "no customer": ({"customer_id": ["", "c1", "c2"]}, "customer_id missing"),
+}
+
+
+@pytest.mark.parametrize(("columns", "rule"), USAGE_QUARANTINED.values(), ids=USAGE_QUARANTINED)
+def test_usage_quarantined(columns, rule):
+    got = read(usage(**columns), name="usage")
+    assert (got.report.kept, got.report.quarantined) == (2, {rule: 1})
+
+
+def deliveries(**columns):
+    sound = {
+        "shipment_id": ["s1", "s2"],
+        "customer_id": ["c1", "c2"],
+        "occurred_at": ["2011-07-04T09:00:00", "2011-07-05T09:00:00"],
+        "order_id": ["o1", None],
+        "promised_at": ["2011-07-03T18:00:00", ""],
+    }
+    return pl.DataFrame({k: v for k, v in {**sound, **columns}.items() if v is not None})
+
+
+def test_a_promise_is_an_instant_or_null():
+    got = read(deliveries(), name="deliveries", zone=LONDON)
+    assert got.report.kept == 2
+    assert got.frame["promised_at"].to_list() == [instant("2011-07-03T17:00:00+00:00"), None]
+    none = read(deliveries(promised_at=None), name="deliveries")
+    assert none.frame.schema["promised_at"] == got.frame.schema["promised_at"]
+    assert none.notes == ("deliveries: unknown, because there is no column promised_at",)
+
+
+@pytest.mark.parametrize("promised", [["2011-07-03", ""], [date(2011, 7, 3), None]])
+def test_what_is_promised_for_a_day_is_kept_when_that_day_is_over(promised):
+    got = read(deliveries(promised_at=promised), name="deliveries", zone=LONDON)
+    assert got.frame["promised_at"].to_list() == [instant("2011-07-04", LONDON) - 1, None]
+    assert got.granularity == "instant"
+
+
+def test_a_promise_that_is_no_time_is_quarantined():
+    got = read(deliveries(promised_at=["soon", ""]), name="deliveries")
+    assert got.report.quarantined == {"promised_at must be an ISO date or time": 1}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_rows_has_the_columns_of_one_with_rows(name):
+    with_rows = {
+        "order_lines": lines, "products": products, "stock": stock, "usage": usage,
+        "deliveries": deliveries,
+        "returns": lambda: returned(lambda hour: hour, days=1),
+    }  # fmt: skip
+    for frame in (pl.DataFrame(), pl.DataFrame(schema={"customer_id": pl.String})):
+        empty = read(frame, name=name)
+        assert empty.frame.schema == read(with_rows[name](), name=name).frame.schema
+        assert (empty.report.rows_in, empty.report.kept) == (0, 0)
 
 
 messy_id = st.sampled_from(["a", "b", " a", "1.0", "1", "", None, "nan"])
@@ -404,6 +614,33 @@ messy_rows_columns = (
     "order_id", "line_id", "customer_id", "occurred_at", "known_at", "sku", "quantity",
     "unit_price", "discount", "order_type",
 )  # fmt: skip
+
+
+messy_product = st.fixed_dictionaries(
+    {
+        "sku": messy_id,
+        "occurred_at": messy_time,
+        "known_at": messy_time,
+        "unit_size": messy_number,
+        "available": st.sampled_from(["yes", "no", "1", "0.0", "TRUE", "maybe", "", None]),
+        "category": messy_id,
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(messy_product, min_size=1, max_size=25), st.sampled_from(["products", "stock"]))
+def test_nothing_is_dropped_in_silence_of_tables_without_customers(rows, name):
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(messy_product_columns, pl.String))
+    got = read(frame, name=name, zone=LONDON)
+    assert got.report.rows_in == frame.height == balance(got.report)
+    assert got.frame.height == got.report.rows_in - got.report.rows_quarantined
+    assert dict(got.quarantine["rule"].value_counts().iter_rows()) == got.report.quarantined
+    assert not got.frame.select(TABLES[name].frame_key).is_duplicated().any()
+    assert got.frame.equals(got.frame.sort(TABLES[name].order))
+
+
+messy_product_columns = ("sku", "occurred_at", "known_at", "unit_size", "available", "category")
 
 
 def _is_canonical(frame):

@@ -12,9 +12,9 @@ from tests.materials import FAMILIES, TREES, material_of, plan_of, rebuilt, reci
 from ppi_ml import dataset, recipe, rows
 from ppi_ml.instants import DAY_US
 from ppi_ml.models import covariates, cox, hazard
-from ppi_ml.models.curve import expand
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import STAGES
+from ppi_ml.models.intervals import expand
 from ppi_ml.problem import Problem
 from ppi_ml.recipe import HALVES, HEDGED, STAGED, THREE
 
@@ -311,7 +311,9 @@ def test_labels_are_what_the_log_says(material, plan):
             and row["wall"] <= last
             and row["known"] < plan.outer.end.at
         }
-        found = dict(zip(data.customers_at(cutoff), gone[data.rows_at(cutoff)], strict=True))
+        found = dict(
+            zip(data.keys_at(cutoff)["customer_id"], gone[data.rows_at(cutoff)], strict=True)
+        )
         assert found == {customer: customer not in bought for customer in found}
 
 

@@ -10,11 +10,32 @@ from ppi_ml.schema import TABLES, Column, rows, table_named
 def test_every_table_has_its_key_and_the_common_columns_and_no_name_twice():
     for table in TABLES.values():
         assert len(set(table.names)) == len(table.names)
-        assert {"customer_id", "occurred_at", "known_at", *table.key} <= set(table.names)
+        who = {"customer_id"} if table.of_customers else set()
+        when = {"occurred_at"} if table.dated else set()
+        assert {*who, *when, *table.key} <= set(table.names)
+        assert ("customer_id" in table.names) == table.of_customers
+        assert ("known_at" in table.names) == ("occurred_at" in table.names) == table.dated
         required = {column.name for column in table.columns if column.required}
-        assert {*table.key, "customer_id", "occurred_at"} <= required
+        assert {*table.key, *who, *when} <= required
         for derived in table.derived:
             assert {*derived.of, derived.minus or derived.of[0]} <= set(table.names)
+
+
+SHAPES = {
+    "order_lines": (True, True, False, ("customer_id", "at", "order_id", "line_id")),
+    "returns": (True, True, False, ("customer_id", "at", "return_id")),
+    "deliveries": (True, True, False, ("customer_id", "at", "shipment_id")),
+    "usage": (True, True, False, ("customer_id", "at", "usage_id")),
+    "stock": (False, True, True, ("at", "sku")),
+    "products": (False, False, False, ("sku",)),
+}
+
+
+def test_tables_differ_in_customers_dates_and_in_what_silence_means():
+    shapes = {t.name: (t.of_customers, t.dated, t.holds, t.order) for t in TABLES.values()}
+    assert shapes == SHAPES
+    assert next(iter(TABLES)) == "order_lines"  # the period of others is told by theirs
+    assert TABLES["stock"].frame_key == ("sku", "at")
 
 
 def test_rows_say_what_an_empty_cell_means_in_every_column():
@@ -35,7 +56,10 @@ def test_rows_say_what_an_empty_cell_means_in_every_column():
 
 
 def test_rule_of_a_choice_lists_its_words():
-    assert Column("c", "choice", "", "none", choices=("a", "b")).rule == "one of a, b"
+    choice = Column("c", "choice", "", "none", choices=("a", "b"))
+    assert choice.rule == "one of a, b"
+    spelled = Column("c", "choice", "", "none", choices=("a", "b"), spellings=(("1", "a"),))
+    assert spelled.rule == "one of a, b (or 1)"
 
 
 def test_unknown_table_is_answered_with_the_nearest_name():

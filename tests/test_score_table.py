@@ -1,5 +1,6 @@
 """The score table: columns and types that no value can change, and nulls where nothing is said."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from ppi_ml import score_table
 from ppi_ml.dataset import Dataset
+from ppi_ml.entities import CUSTOMER, PAIR, Entity
 from ppi_ml.errors import UsageError
 from ppi_ml.instants import Cutoff
 from ppi_ml.models.curve import Curves
@@ -26,6 +28,15 @@ VALUES = {
         "next_p10_date", "next_p50_date", "next_p90_date", "later_than_horizon",
         "best_window_start", "best_window_end", "best_window_probability",
     ],
+    "depletion": [
+        "p_next_7d", "p_next_14d", "p_next_30d", "p_next_40d",
+        "next_p10_date", "next_p50_date", "next_p90_date",
+        "p_runout_7d", "p_runout_14d", "p_runout_30d", "p_runout_40d",
+        "runout_p10_days", "runout_p50_days", "runout_p90_days",
+        "runout_p10_date", "runout_p50_date", "runout_p90_date", "later_than_horizon",
+        "best_window_start", "best_window_end", "best_window_probability",
+        "nudge_date", "nudge_reason",
+    ],
 }  # fmt: skip
 DATES = [
     "next_p10_date", "next_p50_date", "next_p90_date", "best_window_start", "best_window_end",
@@ -36,12 +47,14 @@ SOON, MAYBE, NEVER = [0.0, 9.0], [0.0, 1.0], [0.0, 0.0]
 
 def table(*hazards, reading="repurchase", days=()):
     """The table of customers a, b, c ... with these curves."""
-    n = len(hazards)
+    n, entity = len(hazards), Entity(PAIR if reading == "depletion" else CUSTOMER)
+    names = pl.Series(list("abcdefgh")[:n], dtype=pl.String)
     data = Dataset(
-        (CUTOFF,), (0, n), pl.Series(list("abcdefgh")[:n], dtype=pl.String),
-        np.zeros((n, 1), np.float32), np.zeros(n), ("x",), (), {},
+        entity, (CUTOFF,), (0, n), pl.DataFrame(dict.fromkeys(entity.keys, names)),
+        np.zeros((n, 1), np.float32), np.zeros(n), np.ones(n, np.int64), ("x",), (), {},
     )  # fmt: skip
     curves = Curves(np.array([0.0, 100.0]), np.array(hazards).reshape(-1, 2))
+    curves = replace(curves, consuming=curves) if entity.is_pair else curves
     return score_table.scored(data, curves, days, reading, ASKED, FIXED)
 
 
@@ -58,7 +71,8 @@ def test_keys_then_values_then_the_curve_then_the_model(reading):
     made = table(SOON, NEVER, reading=reading, days=[7, 30])
     curve = ["no_event_by_7d", "no_event_by_30d"]
     model = ["model_version", "model_sha256"]
-    assert made.columns == [*KEYS, *VALUES[reading], *curve, *model]
+    keys = [*Entity(PAIR).keys, *KEYS[1:]] if reading == "depletion" else KEYS
+    assert made.columns == [*keys, *VALUES[reading], *curve, *model]
     assert made["cutoff"].to_list() == ["2024-02-26"] * 2
     assert made["status"].to_list() == ["scored"] * 2
 
@@ -79,11 +93,14 @@ def test_no_value_changes_a_type(reading):
         told = score_table.to_pandas(other)
         assert told.dtypes.equals(score_table.to_pandas(made).dtypes)
     types = score_table.to_pandas(made).dtypes.astype(str)
-    assert types["horizon_days"] == "Int64"
-    if reading == "repurchase":
+    if reading != "depletion":
+        assert types["horizon_days"] == "Int64"
+    if reading != "churn":
+        dates = [name for name in made.columns if name.endswith(("_date", "_start", "_end"))]
+        assert reading == "depletion" or dates == DATES
         assert types["later_than_horizon"] == "boolean"
-        assert {made.schema[name] for name in DATES} == {pl.Date}
-        assert all(types[name].startswith("datetime64") for name in DATES)
+        assert {made.schema[name] for name in dates} == {pl.Date}
+        assert all(types[name].startswith("datetime64") for name in dates)
 
 
 def test_what_the_curve_does_not_reach_is_null_and_never_nan():

@@ -65,7 +65,7 @@ def table(rows, metric, title):
 
 
 def test_the_ranking_is_sorted_by_loss_and_ends_with_the_untrainable():
-    head, body = table(PROBABILITY, "log_loss", "Eligible customers")
+    head, body = table(PROBABILITY, "log_loss", "Eligible rows")
     assert list(body) == ["model", "a|b<i>", "bg_nbd", "pareto_nbd"]
     assert head[1:] == [
         "log-loss", "95 % interval", "model minus it", "95 % interval",
@@ -77,7 +77,7 @@ def test_the_ranking_is_sorted_by_loss_and_ends_with_the_untrainable():
 
 
 def test_the_ranking_of_curves_shows_coverage_and_width():
-    head, body = table(CURVES, "ibs", "Eligible customers")
+    head, body = table(CURVES, "ibs", "Eligible rows")
     assert list(body) == ["model", "cox", "bg_nbd"]
     assert head[1] == "IBS" and head[5:] == ["C-index", "coverage", "pred/actual", "width"]
     assert body["model"][4:] == ["0.750", "0.791", "1.020", "61.2"]

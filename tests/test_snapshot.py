@@ -29,13 +29,13 @@ def test_what_becomes_known_at_the_cutoff_is_not_past(log_of):
     )
     past = past_of(log, "2019-06-05T12:00:00")
     assert column(past.events("order_lines"), "customer_id") == ["before"]
-    assert column(past.customers, "customer_id") == ["before"]
+    assert column(past.entities, "customer_id") == ["before"]
 
 
 def test_a_day_of_a_day_table_is_past_only_when_it_is_over(log_of):
     log = log_of([("a", "2019-06-01"), ("b", "2019-06-02")], granularity="day")
-    assert column(past_of(log, "2019-06-02").customers, "customer_id") == ["a"]
-    assert column(past_of(log, "2019-06-03").customers, "customer_id") == ["a", "b"]
+    assert column(past_of(log, "2019-06-02").entities, "customer_id") == ["a"]
+    assert column(past_of(log, "2019-06-03").entities, "customer_id") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_day_of_a_clock_change_counts_as_one(log_of, before, after):
     past = past_of(log, f"{after[:10]}T18:00:00")
     assert column(past.purchases, "gap_us") == [None, DAY_US]
     assert column(past.purchases, "age_us") == [DAY_US + 6 * HOUR_US, 6 * HOUR_US]
-    assert past.customers.row(0) == ("a", DAY_US + 6 * HOUR_US, 6 * HOUR_US)
+    assert past.entities.row(0) == ("a", DAY_US + 6 * HOUR_US, 6 * HOUR_US, 2)
 
 
 def test_ages_stay_positive_in_the_hour_that_the_clock_shows_twice(log_of):
     """At 01:15 the second time, an order of 01:30 the first time is 45 minutes old, not -15."""
     log = log_of([("a", "2019-10-27T00:30:00+00:00")], start="2019-01-01", until="2019-12-01")
     past = past_of(log, datetime(2019, 10, 27, 1, 15, fold=1, tzinfo=ZoneInfo("Europe/London")))
-    assert past.customers.height == 1
-    assert column(past.customers, "silent_us")[0] > 0
+    assert past.entities.height == 1
+    assert column(past.entities, "silent_us")[0] > 0
 
 
 def test_a_purchase_is_all_that_was_ordered_on_one_local_day(log_of):
@@ -95,7 +95,7 @@ def test_refills_exchanges_and_gifts_are_no_purchases(log_of):
     log = log_of(
         [(kind, "2019-06-01T10:00:00", {"order_type": kind}) for kind in kinds], until="2019-07-01"
     )
-    assert column(past_of(log, "2019-06-10").customers, "customer_id") == ["one_off"]
+    assert column(past_of(log, "2019-06-10").entities, "customer_id") == ["one_off"]
 
 
 def test_the_minute_of_a_day_table_is_unknown(log_of):

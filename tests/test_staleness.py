@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from ppi_ml import staleness
 from ppi_ml.errors import DataError
+from ppi_ml.events import load_tables
 from ppi_ml.instants import Cutoff
+from ppi_ml.sources.dataframes import raw_tables
 
 ZONE = "Europe/London"
 
@@ -92,6 +95,32 @@ def test_a_lag_comes_on_top_of_what_is_expected(log_of, date, stale):
         return
     with pytest.raises(DataError, match=r"is 13 days old, and at most 12 days"):
         staleness.check(log, cutoff(date), 2, allow_stale=False)
+
+
+@pytest.mark.parametrize("allow_stale", [False, True])
+@pytest.mark.parametrize("name", ["products", "stock"])
+def test_neither_products_nor_stock_grow_old(log_of, name, allow_stale):
+    """The shop's last change of stock is a year old and still true; products have no dates."""
+    rows = {
+        "products": {"sku": ["x"]},
+        "stock": {"sku": ["x"], "occurred_at": ["2025-05-01"], "available": ["no"]},
+    }
+    lines = log_of(daily(1, 20)).order_lines
+    raw = raw_tables({"order_lines": lines, name: pl.DataFrame(rows[name])})
+    log = load_tables(raw, timezone=ZONE)
+    found, notes = staleness.check(log, cutoff("2026-05-21"), 2, allow_stale=allow_stale)
+    assert found.tables == log.tables
+    assert notes == []
+
+
+@pytest.mark.parametrize("name", ["usage", "deliveries"])
+def test_usage_and_deliveries_grow_old_as_returns_do(log_of, name):
+    log = log_of(daily(1, 28), daily(1, 5))
+    back = log.tables["returns"]
+    log = replace(log, tables={**log.tables, name: replace(back, name=name)})
+    del log.tables["returns"]
+    with pytest.raises(DataError, match=rf"^{name}: .* is 23 days old"):
+        staleness.check(log, cutoff("2026-05-29"), 2, allow_stale=False)
 
 
 def test_an_empty_table_is_not_stale(log_of):

@@ -483,7 +483,7 @@ FAMILY = replace(FAMILY, name="yours")
     ("text", "message"),
     [
         (FAMILY, r"the file mine\.py holds a family called yours"),
-        (TARGET.format("entity='order'"), "target.name: mine: .*entity customer"),
+        (TARGET.format("entity='order'"), "mine: .*entity customer or customer_product"),
         (TARGET.format("kind='probability'"), "target.name: mine: .*kind duration"),
         (TARGET.format("reading='lifetime'"), "target.name: mine: .*reading churn"),
         (

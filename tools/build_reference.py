@@ -154,7 +154,7 @@ def _value(kind: Any) -> str:  # noqa: ANN401  (a type, or a union of types)
 def _features() -> str:
     rows = [
         (f"`{row['name']}`", row["unit"], row["null"], row["used_by"])
-        for row in dataset.catalogue(dataset.families())
+        for row in dataset.catalogue(dataset.every_family())
     ]
     text = (
         "Names read `<family>__<what>__<aggregate>__<window>d`, without the last part where the "

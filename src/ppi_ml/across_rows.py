@@ -16,15 +16,18 @@ def set_repeats_aside(frame: pl.DataFrame, table: Table, ledger: Ledger) -> None
     """Of the rows with one key, keep the one known first (then the first in row order).
 
     Rows after it are quarantined: as duplicates where they say the same, else as contradictions.
+    A table without dates knows no first, so there the row order alone decides.
     """
+    key = table.frame_key
     sound = frame.filter(ledger.sound)
-    if sound.select(pl.struct(table.key).n_unique()).item() == sound.height:
+    if sound.select(pl.struct(key).n_unique()).item() == sound.height:
         return
-    repeats = sound.filter(sound.select(table.key).is_duplicated()).sort("known", "row")
+    first = ("known", "row") if table.dated else ("row",)
+    repeats = sound.filter(sound.select(key).is_duplicated()).sort(first)
     content = pl.struct(pl.exclude("row"))
     marked = repeats.with_columns(
-        later=pl.col("row").cum_count().over(table.key) > 1,
-        same=content.eq_missing(content.first().over(table.key)),
+        later=pl.col("row").cum_count().over(key) > 1,
+        same=content.eq_missing(content.first().over(key)),
     ).filter("later")
     for rule, rows in (
         ("duplicate of an earlier row", marked.filter("same")),

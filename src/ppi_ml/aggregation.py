@@ -16,14 +16,15 @@ from ppi_ml.snapshot import Past, table_of
 
 _COUNTS = ("count", "rate", "distinct")
 _OBSERVED_SHARE = 4
+_SEEN = "_seen_us"
 
 
 def compute(family: Family, past: Past) -> pl.DataFrame:
-    """One row per customer of the past (sorted by id), one Float64 column per declared column.
+    """One row per entity of the past (sorted by key), one Float64 column per declared column.
 
-    Columns of a family whose tables are absent are null throughout.
+    The keys stand first. Columns of a family whose tables are absent are null throughout.
     """
-    frame = past.customers
+    frame = past.entities.select(*past.entity.keys, "seen_us", "silent_us")
     for view in _views(family):
         frame = _add_view(frame, family, view, past)
     for expression in family.expressions:
@@ -57,21 +58,26 @@ def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.
     frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in names)
     if not features:
         return frame
-    rows = past.view(view)
+    rows, keys = past.view(view), past.keys_of(view)
     if family.rows and view in family.rows:
         rows = rows.with_columns(**family.rows[view]())
-    raw = rows.group_by("customer_id").agg(
-        _aggregate(f, _inside(window) & _since(f, past)).alias(name)
-        for f in features
-        for name, window in f.columns(family.name)
+    raw = rows.group_by(keys).agg(
+        *(
+            _aggregate(f, _inside(window) & _since(f, past)).alias(name)
+            for f in features
+            for name, window in f.columns(family.name)
+        ),
+        pl.col("age_us").max().alias(_SEEN),
     )
-    frame = frame.join(raw, on="customer_id", how="left", maintain_order="left")
-    exposure = pl.min_horizontal(pl.col("seen_us"), past.view_age_us(view))
+    frame = frame.join(raw, on=keys, how="left", maintain_order="left")
+    # a view of the customer's own has been observed since the customer's first event in it
+    seen = pl.col("seen_us") if keys == past.entity.keys else pl.col(_SEEN)
+    exposure = pl.min_horizontal(seen, past.view_age_us(view))
     return frame.with_columns(
         _finish(f, name, window, exposure).alias(name)
         for f in features
         for name, window in f.columns(family.name)
-    )
+    ).drop(_SEEN)
 
 
 def _inside(window: int | None) -> pl.Expr:
@@ -127,7 +133,8 @@ def _finish(feature: Feature, name: str, window: int | None, exposure: pl.Expr) 
     if feature.aggregate == "rate" and window is not None:
         value = value / (pl.min_horizontal(exposure, window * DAY_US) / DAY_US)
     scale = float(DAY_US) if feature.aggregate == "days_since" else feature.scale
-    value = value.cast(pl.Float64) / scale
+    # polars divides a column of one row otherwise than a longer one; products are alike
+    value = value.cast(pl.Float64) * (1.0 / scale)
     if feature.honest and window is not None:
         value = pl.when(exposure * _OBSERVED_SHARE >= window * DAY_US).then(value)
     return _safe(value)

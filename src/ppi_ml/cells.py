@@ -12,6 +12,7 @@ import polars as pl
 
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US
+from ppi_ml.ledger import Ledger
 from ppi_ml.schema import Column
 
 EARLIEST = DAY_US  # 1970-01-02: an empty time is often exported as the epoch, so that day is out
@@ -42,6 +43,14 @@ class Times(Cells):
     dated: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Boolean))
 
 
+def enter(ledger: Ledger, name: str, read: Cells) -> None:
+    """Enter what reading a column found: rows of broken rules, then rows that were repaired."""
+    for rule, rows in read.broken.items():
+        ledger.quarantine(rule, (name,), rows)
+    for rule, rows in read.repaired.items():
+        ledger.repair(rule, rows)
+
+
 def read_text(cells: pl.Series, column: Column) -> Cells:
     """Text without surrounding spaces; an empty cell is null. `DataError` if it is no text."""
     text = _as_text(cells, column.name)
@@ -70,9 +79,14 @@ def read_id(cells: pl.Series, column: Column) -> Cells:
 
 
 def read_choice(cells: pl.Series, column: Column) -> Cells:
-    """One of the column's words; an empty cell is null or the default."""
+    """One of the column's words, however it spells them; an empty cell is null or the default."""
     read = read_text(cells, column)
-    values = read.values.fill_null(column.default) if column.fills else read.values
+    values = read.values
+    if column.spellings:
+        # A column of numbers or truths was made text above: 1.0 is the 1 of a column with gaps.
+        whole = values.str.to_lowercase().str.replace(r"^(\d+)\.0$", "$1")
+        values = whole.replace(dict(column.spellings))
+    values = values.fill_null(column.default) if column.fills else values
     unknown = ~values.is_in(column.choices).fill_null(True)
     rule = f"{column.name} must be {column.rule}"
     return Cells(values, {**_missing(values, column), rule: unknown}, read.repaired)

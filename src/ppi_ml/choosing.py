@@ -16,7 +16,7 @@ from ppi_ml.errors import NotTrainableError
 from ppi_ml.models.hazard import STAGES, add_trees, with_stages
 from ppi_ml.models.mixture import WEIGHTS, Mixture
 from ppi_ml.questions import Question, is_sure, row_losses
-from ppi_ml.recipe import HALVES, HEDGED, Material, Recipe
+from ppi_ml.recipe import HALVES, HEDGED, STAGED, Material, Recipe
 from ppi_ml.splits import Fold
 
 FloatArray = NDArray[np.float64]
@@ -29,6 +29,7 @@ TITLES: Mapping[str, str] = {
     "bg_nbd": "BG/NBD",
     "pareto_nbd": "Pareto/NBD",
     "gaps": "shrunk-gaps",
+    "renewals": "renewal",
 }
 _ALONE, _MEAN = "process ", "mean"
 
@@ -58,13 +59,19 @@ class Size:
         return self.purchases < THIN_PURCHASES
 
 
-def first_recipe(default: Recipe, size: Size, stages: str, members: str) -> Recipe:
-    """What to start from: `stages` and `members` as asked for, or (`auto`) as the size suggests."""
+def first_recipe(
+    default: Recipe, size: Size, stages: str, members: str, of_pairs: bool = False
+) -> Recipe:
+    """What to start from: `stages` and `members` as asked for, or (`auto`) as the size suggests.
+
+    Pairs start from the member `staged` alone: no other curve lowered the loss beside it.
+    """
     if stages == "auto":
         stages = STAGES[1] if size.thin else STAGES[-1]
         stages = STAGES[0] if size.purchases < _FEW_PURCHASES else stages
     if members == "auto":
-        members = HALVES if size.thin else HEDGED
+        members = STAGED if of_pairs else HEDGED
+        members = HALVES if size.thin else members
     return replace(default, stages=stages, members=members, alone=None)
 
 

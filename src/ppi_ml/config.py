@@ -137,6 +137,17 @@ class DataSettings(Section):
         return self
 
 
+class NudgeSettings(Section):
+    """When to remind a customer of a product that is about to run out."""
+
+    quantile: Annotated[Number, Field(gt=0, lt=1)] = 0.5
+    """The run-out date to be in time for: 0.5 is the median, 0.1 an early one."""
+    delivery: Lag = 2
+    """Days from order to delivery."""
+    channel: Lag = 1
+    """Days from the message to the order."""
+
+
 class TargetSettings(Section):
     """What is predicted."""
 
@@ -148,6 +159,14 @@ class TargetSettings(Section):
     """Eligible are customers with a purchase in so many days before the cutoff."""
     window: Length = 7
     """Width of the best window of repurchase; at most the horizon, also where it is not given."""
+    product: str = "sku"
+    """Pairs only: what a product is: sku, or a column of the table products such as category."""
+    group: str | None = "category"
+    """Pairs only: the column of products that a product falls back to; null: there is none."""
+    least_purchases: Count = 1
+    """Pairs only: how often a customer must have bought a product to be asked about it."""
+    nudge: NudgeSettings = NudgeSettings()
+    """Pairs only: when to remind."""
 
     @field_validator("window")
     @classmethod

@@ -14,38 +14,48 @@ from numpy.typing import NDArray
 from ppi_ml import aggregation
 from ppi_ml.declare import STANDARD_WINDOWS, Expression, Family, Feature, State
 from ppi_ml.engine.buckets import GIGABYTE, bucket_count, split
-from ppi_ml.engine.local import map_buckets
+from ppi_ml.entities import CUSTOMER, GROUP, ONE_CUSTOMER, PAIR, Entity, prepared
 from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
-from ppi_ml.snapshot import Past, table_of
+from ppi_ml.snapshot import table_of
+from ppi_ml.snapshots import Cut, Snapshot, Wanted, snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ppi_ml.events import EventLog
 
-_HISTORY = "cadence"
+_HISTORY: Mapping[str, tuple[str, ...]] = {CUSTOMER: ("cadence",), PAIR: ("cadence", "refills")}
+_ROW = ("silent_us", "purchases")
+_GROUPS = {"sku": "category", "category": "category_group"}
+"""What a product falls back to, where nobody says it: product -> a column of `products`."""
 States = dict[str, dict[str, State]]
 """Cutoff (ISO) -> family -> the state fitted on the past of that cutoff."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows (customer, cutoff) in order of cutoff and customer id, with one column per feature.
+    """Rows (entity, cutoff) in order of cutoff and key, with one column per feature.
 
-    `values` (n, p) float32, NaN = null; `silent_days` (n,) days since the last purchase;
-    `starts` index of the first row of every cutoff, and n at the end.
+    `keys` (n) the columns that name the entity, for pairs also the group of the product; `values`
+    (n, p) float32, NaN = null; `silent_days` and `purchases` (n,) days since the last purchase and
+    how many there were; `starts` index of the first row of every cutoff, and n at the end.
+    `samples` holds, for pairs, cutoff (ISO) -> pairs of every silence, which the process is fitted
+    on.
     """
 
+    entity: Entity
     cutoffs: tuple[Cutoff, ...]
     starts: tuple[int, ...]
-    customers: pl.Series
+    keys: pl.DataFrame
     values: NDArray[np.float32]
     silent_days: NDArray[np.float64]
+    purchases: NDArray[np.int64]
     names: tuple[str, ...]
     tree_names: tuple[str, ...]
     states: States = field(repr=False)
+    samples: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -72,10 +82,15 @@ class Dataset:
         i = self.cutoffs.index(cutoff)
         return slice(self.starts[i], self.starts[i + 1])
 
-    def customers_at(self, cutoff: Cutoff) -> pl.Series:
-        """The customers of a cutoff, in the order of its rows."""
+    @property
+    def customers(self) -> pl.Series:
+        """The customer of each row (n,)."""
+        return self.keys["customer_id"]
+
+    def keys_at(self, cutoff: Cutoff) -> pl.DataFrame:
+        """The keys of a cutoff, in the order of its rows."""
         rows = self.rows_at(cutoff)
-        return self.customers[rows.start : rows.stop]
+        return self.keys[rows.start : rows.stop]
 
     @cached_property
     def cutoff_index(self) -> NDArray[np.int64]:
@@ -83,8 +98,12 @@ class Dataset:
         return np.repeat(np.arange(len(self.cutoffs)), np.diff(self.starts))
 
     def eligible(self, active_within: int) -> NDArray[np.bool_]:
-        """Rows with a purchase in the last `active_within` days (n,)."""
-        return self.silent_days <= active_within
+        """Rows that a target is asked about (n,): those with a purchase in the last
+        `active_within` days, and with as many purchases as the entity must have.
+        """
+        return np.asarray(
+            (self.silent_days <= active_within) & (self.purchases >= self.entity.least)
+        )
 
     @cached_property
     def day(self) -> NDArray[np.float64]:
@@ -96,38 +115,37 @@ class Dataset:
         chosen = tuple(sorted(cutoffs))
         slices = [self.rows_at(c) for c in chosen]
         rows = np.concatenate([np.arange(s.start, s.stop) for s in slices])
-        return Dataset(
+        return replace(
+            self,
             cutoffs=chosen,
             starts=tuple(np.cumsum([0, *(s.stop - s.start for s in slices)]).tolist()),
-            customers=self.customers[rows],
+            keys=self.keys[rows],
             values=self.values[rows],
             silent_days=self.silent_days[rows],
-            names=self.names,
-            tree_names=self.tree_names,
+            purchases=self.purchases[rows],
             states={str(c): self.states[str(c)] for c in chosen},
         )
 
     def take(self, rows: NDArray[np.bool_]) -> Dataset:
         """The rows for which the mask (n,) holds; all cutoffs stay, even if empty."""
         counts = [int(rows[a:b].sum()) for a, b in zip(self.starts, self.starts[1:], strict=False)]
-        return Dataset(
-            cutoffs=self.cutoffs,
+        return replace(
+            self,
             starts=tuple(np.cumsum([0, *counts]).tolist()),
-            customers=self.customers.filter(pl.Series(rows)),
+            keys=self.keys.filter(pl.Series(rows)),
             values=self.values[rows],
             silent_days=self.silent_days[rows],
-            names=self.names,
-            tree_names=self.tree_names,
-            states=self.states,
+            purchases=self.purchases[rows],
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """The matrix with index (customer_id, cutoff)."""
+        """The matrix with index (keys, cutoff)."""
         import pandas as pd
 
         cutoffs = np.array([str(c) for c in self.cutoffs])[self.cutoff_index]
         index = pd.MultiIndex.from_arrays(
-            [self.customers.to_list(), cutoffs], names=["customer_id", "cutoff"]
+            [*(self.keys[key].to_list() for key in self.entity.keys), cutoffs],
+            names=[*self.entity.keys, "cutoff"],
         )
         return pd.DataFrame(self.values, index=index, columns=list(self.names))
 
@@ -136,27 +154,60 @@ def families(
     names: str | Sequence[str] = "all",
     windows: Sequence[int] = STANDARD_WINDOWS,
     plugins: Sequence[Plugin] = (),
+    entity: str = CUSTOMER,
 ) -> list[Family]:
-    """The families asked for, in the order of their names; `all` is the whole shelf."""
+    """The families asked for, in the order of their names; `all` are those about the entity."""
     found = shelf("ppi_ml.features", "FAMILY", plugins)
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
-    return [_with_windows(_family(found, name), tuple(windows)) for name in sorted(asked)]
+    chosen = [_family(found, name) for name in sorted(asked)]
+    if names == "all":
+        chosen = [family for family in chosen if family.serves(entity)]
+    for family in chosen:
+        if not family.serves(entity):
+            raise ConfigError(
+                f"features.families: {family.name} is about {family.entity}, not about {entity}"
+            )
+    return [_with_windows(family, tuple(windows)) for family in chosen]
 
 
-def for_the_model(chosen: Sequence[Family], plugins: Sequence[Plugin] = ()) -> list[Family]:
-    """The families with cadence among them, which the curve is made of.
+def every_family(plugins: Sequence[Plugin] = ()) -> list[Family]:
+    """The whole shelf, whatever a row is about."""
+    return [
+        families(name, plugins=plugins, entity=_entities_of(family)[0])[0]
+        for name, family in sorted(shelf("ppi_ml.features", "FAMILY", plugins).items())
+    ]
 
-    Where it was not asked for, its columns reach the smooth models only, not the trees.
+
+def _entities_of(family: object) -> tuple[str, ...]:
+    about = cast(Family, family).entity
+    return (about,) if isinstance(about, str) else about
+
+
+def for_the_model(
+    chosen: Sequence[Family], entity: str = CUSTOMER, plugins: Sequence[Plugin] = ()
+) -> list[Family]:
+    """The families with those among them which the curve is made of: cadence, for pairs refills.
+
+    Where one was not asked for, its columns reach the smooth models only, not the trees.
     """
-    if any(family.name == _HISTORY for family in chosen):
-        return list(chosen)
-    cadence = families(_HISTORY, plugins=plugins)[0]
-    hidden = replace(
-        cadence,
-        features=tuple(replace(f, trees=False) for f in cadence.features),
-        expressions=tuple(replace(e, trees=False) for e in cadence.expressions),
+    there = {family.name for family in chosen}
+    needed = [name for name in _HISTORY[entity] if name not in there]
+    missing = families(needed, plugins=plugins, entity=entity) if needed else []
+    return sorted([*chosen, *map(_hidden, missing)], key=lambda family: family.name)
+
+
+def _hidden(family: Family) -> Family:
+    """The family with no column that a tree may see."""
+    fitted = family.fitted
+    if fitted is not None:
+        describes = tuple(replace(e, trees=False) for e in fitted.describes)
+        fitted = replace(fitted, describes=describes)
+    return replace(
+        family,
+        features=tuple(replace(f, trees=False) for f in family.features),
+        expressions=tuple(replace(e, trees=False) for e in family.expressions),
+        fitted=fitted,
     )
-    return sorted([*chosen, hidden], key=lambda family: family.name)
 
 
 def _family(found: Mapping[str, object], name: str) -> Family:
@@ -184,6 +235,8 @@ def build(
     cutoffs: Sequence[Cutoff],
     chosen: Sequence[Family],
     *,
+    entity: Entity = ONE_CUSTOMER,
+    wanted: Wanted | None = None,
     states: Mapping[str, State] | None = None,
     threads: int = 2,
     memory: int = 4 * GIGABYTE,
@@ -191,20 +244,21 @@ def build(
 ) -> Dataset:
     """Everybody with a purchase before each cutoff, with the columns of the families.
 
-    States are fitted on the past of each cutoff, or replayed when `states` (family -> state) is
-    given. The work is split into as many buckets as `memory` (bytes) asks for. `UsageError` if the
-    log knows whole days only and a cutoff is not a local midnight.
+    For pairs (`entity`) the log is one that `entities.prepared` has been through, and `wanted`
+    says which of them are rows. States are fitted on the past of each cutoff, of all pairs, or
+    replayed when `states` (family -> state) is given. The work is split into as many buckets as
+    `memory` (bytes) asks for. `UsageError` if the log knows whole days only and a cutoff is not a
+    local midnight.
     """
     ordered = tuple(sorted(set(cutoffs)))
     _check_midnights(log, ordered)
     buckets = split(log, bucket_count(log, memory, threads))
-    frames, fitted = [], {}
+    made = []
     for cutoff in ordered:
-        frame, state = _snapshot(buckets, cutoff, chosen, states, threads)
-        frames.append(frame)
-        fitted[str(cutoff)] = state
+        at = Cut(buckets, cutoff, entity, tuple(chosen), states, threads)
+        made.append(snapshot(at, wanted))
         on_cutoff()
-    return _assemble(ordered, frames, chosen, fitted)
+    return _assemble(entity, ordered, made, chosen)
 
 
 def _check_midnights(log: EventLog, cutoffs: Sequence[Cutoff]) -> None:
@@ -217,63 +271,30 @@ def _check_midnights(log: EventLog, cutoffs: Sequence[Cutoff]) -> None:
         )
 
 
-def _snapshot(
-    buckets: Sequence[EventLog],
-    cutoff: Cutoff,
-    chosen: Sequence[Family],
-    states: Mapping[str, State] | None,
-    threads: int,
-) -> tuple[pl.DataFrame, dict[str, State]]:
-    """All rows of one cutoff, sorted by customer, and the states that were used."""
-    parts = map_buckets(lambda bucket: _bucket(Past(bucket, cutoff), chosen), buckets, threads)
-    frame = pl.concat([part for part, _ in parts]).sort("customer_id")
-    used: dict[str, State] = {}
-    for family in chosen:
-        if family.fitted is None:
-            continue
-        if states is None:
-            partials = [partial[family.name] for _, partial in parts]
-            used[family.name] = family.fitted.fit(_merge(partials))
-        else:
-            used[family.name] = states[family.name]
-        frame = frame.with_columns(**family.fitted.columns(used[family.name]))
-    return frame, used
-
-
-def _bucket(past: Past, chosen: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
-    frame = past.customers.select("customer_id", "silent_us")
-    partials = {}
-    for family in chosen:
-        columns = aggregation.compute(family, past)
-        if family.fitted is not None:
-            partials[family.name] = family.fitted.collect(columns)
-        frame = frame.hstack(columns.drop("customer_id"))
-    return frame, partials
-
-
-def _merge(partials: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    return {key: sum(partial[key] for partial in partials) for key in partials[0]}
-
-
 def _assemble(
+    entity: Entity,
     cutoffs: tuple[Cutoff, ...],
-    frames: Sequence[pl.DataFrame],
+    made: Sequence[Snapshot],
     chosen: Sequence[Family],
-    states: States,
 ) -> Dataset:
     columns = [column for family in chosen for column in aggregation.columns_of(family)]
     names = tuple(name for name, _ in columns)
-    whole = pl.concat(frames)
+    named = (*entity.keys, GROUP) if entity.is_pair else entity.keys
+    whole = pl.concat([snapshot.frame.select(*_ROW, *named, *names) for snapshot in made])
     values = whole.select(pl.col(names).cast(pl.Float32).fill_null(float("nan")))
+    dated = {str(c): snapshot for c, snapshot in zip(cutoffs, made, strict=True)}
     return Dataset(
+        entity=entity,
         cutoffs=cutoffs,
-        starts=tuple(np.cumsum([0, *(f.height for f in frames)]).tolist()),
-        customers=whole["customer_id"],
+        starts=tuple(np.cumsum([0, *(s.frame.height for s in made)]).tolist()),
+        keys=whole.select(named),
         values=np.ascontiguousarray(values.to_numpy()),
         silent_days=whole["silent_us"].to_numpy() / DAY_US,
+        purchases=whole["purchases"].to_numpy(),
         names=names,
         tree_names=tuple(name for name, declared in columns if declared.trees),
-        states=states,
+        states={date: snapshot.states for date, snapshot in dated.items()},
+        samples={d: s.sample for d, s in dated.items() if s.sample is not None},
     )
 
 
@@ -282,24 +303,30 @@ def build_features(
     cutoffs: Sequence[object] | object,
     *,
     entity: str = "customer",
+    product: str = "sku",
     families: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Point-in-time features: index (customer_id, cutoff), one float32 column per feature.
+    """Point-in-time features: index (keys, cutoff), one float32 column per feature.
 
     Args:
         log: the events.
         cutoffs: one cutoff or several: dates, ISO texts or aware times.
-        entity: what a row is about; `customer`.
+        entity: what a row is about; `customer` (key customer_id), or `customer_product`
+            (customer_id and product).
+        product: for `customer_product`, what a product is: `sku`, or a column of `products`.
         families: names of families; all of them if not given.
 
     Every row knows only what was known before its cutoff. NaN is null: the catalogue
     (`ppi-ml features`) says what that means for each column.
     """
-    if entity != "customer":
-        raise UsageError(f'unknown entity "{entity}"; features exist for "customer"')
+    if entity not in _HISTORY:
+        raise UsageError(f'unknown entity "{entity}"; features exist for {" and ".join(_HISTORY)}')
+    about = ONE_CUSTOMER if entity == CUSTOMER else Entity(entity, product, _GROUPS.get(product))
+    log = prepared(log, about)
     asked = [cutoffs] if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) else cutoffs
     instants = [Cutoff.parse(c, log.timezone) for c in asked]
-    return build(log, instants, _families("all" if families is None else families)).to_pandas()
+    chosen = _families("all" if families is None else families, entity=entity)
+    return build(log, instants, chosen, entity=about).to_pandas()
 
 
 def catalogue(chosen: Sequence[Family]) -> list[dict[str, str]]:

@@ -78,15 +78,17 @@ class Expression:
 class Fitted:
     """Columns that need a state learned from everybody's past at the cutoff.
 
-    `collect` turns one bucket's columns into a bounded partial of integers; partials are added up;
-    `fit` makes the JSON state; `columns` applies a state. A training row at cutoff s uses the
-    state of s; scoring replays the state of the bundle.
+    `collect` turns one bucket's columns into a bounded partial: integers, one row per value of
+    `by`; partials are added up; `fit` makes the JSON state; `columns` applies a state. A training
+    row at cutoff s uses the state of s; scoring replays the state of the bundle.
     """
 
-    collect: Callable[[pl.DataFrame], dict[str, int]]
-    fit: Callable[[Mapping[str, int]], State]
+    collect: Callable[[pl.DataFrame], pl.DataFrame]
+    fit: Callable[[pl.DataFrame], State]
     columns: Callable[[State], Mapping[str, pl.Expr]]
     describes: tuple[Expression, ...]
+    by: tuple[str, ...] = ()
+    """Key columns that the partial is split by; none: it is one row."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,18 @@ class Family:
     """One file of features about one entity, computed from the past alone."""
 
     name: str
-    entity: str
+    entity: str | tuple[str, ...]
+    """What its rows are about; several where the same declarations serve each of them."""
     needs: tuple[str, ...]
     features: tuple[Feature, ...]
     rows: Mapping[str, Callable[[], Mapping[str, pl.Expr]]] | None = None
     """View -> row-level columns added to it before aggregation."""
     expressions: tuple[Expression, ...] = ()
     fitted: Fitted | None = None
+
+    def serves(self, entity: str) -> bool:
+        """Whether its rows can be about this entity."""
+        return entity in ((self.entity,) if isinstance(self.entity, str) else self.entity)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Every table is a frame sorted by (customer_id, at, key) with `customer_id`, `at` (occurred_at) and
 `known` (known_at, never before `at`) in microseconds UTC, `wall` (what the clock of the business
-zone shows at `at`, in microseconds), then the columns of `ppi_ml.schema`.
+zone shows at `at`, in microseconds), then the columns of `ppi_ml.schema`. A table without customers
+(stock, products) has no `customer_id`, one without dates (products) no `at`, `known` and `wall`.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from __future__ import annotations
 import calendar
 import hashlib
 import html
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from ppi_ml.errors import DataError, UsageError
-from ppi_ml.instants import DAY_US, Cutoff, parse_zone
-from ppi_ml.intake import Admitted, Granularity, RawTable, admit, settle_currency
+from ppi_ml.event_table import EventTable, with_period
+from ppi_ml.instants import Cutoff, parse_zone
+from ppi_ml.intake import Admitted, RawTable, admit, settle_currency
 from ppi_ml.load_report import LoadReport
 from ppi_ml.schema import TABLES, table_named
 
@@ -32,19 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLog", "EventTable", "RawTable", "load_tables"]
 
-_QUIET_DAYS = 7
 _NO_LAG: Mapping[str, int] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class EventTable:
-    """One table: its canonical frame and the period [observed_from, observed_until) it covers."""
-
-    name: str
-    frame: pl.DataFrame
-    granularity: Granularity
-    observed_from: Cutoff
-    observed_until: Cutoff
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,35 +65,69 @@ class EventLog:
         """The returns as pandas; no rows where the log has no such table."""
         return self._pandas("returns")
 
+    @property
+    def deliveries(self) -> pd.DataFrame:
+        """The deliveries as pandas; no rows where the log has no such table."""
+        return self._pandas("deliveries")
+
+    @property
+    def usage(self) -> pd.DataFrame:
+        """What was used, as pandas; no rows where the log has no such table."""
+        return self._pandas("usage")
+
+    @property
+    def stock(self) -> pd.DataFrame:
+        """What could be bought and when, as pandas; no rows where the log has no such table."""
+        return self._pandas("stock")
+
+    @property
+    def products(self) -> pd.DataFrame:
+        """The products as pandas, without dates; no rows where the log has no such table."""
+        return self._pandas("products")
+
     @cached_property
     def customers(self) -> pl.Series:
         """The ids of all customers with an event in any table, sorted (n,)."""
-        ids = [table.frame["customer_id"] for table in self.tables.values()]
+        ids = [t.frame["customer_id"] for t in self.tables.values() if t.of_customers]
         return pl.concat([column.unique() for column in ids]).unique().sort()
 
     def until(self, value: object) -> EventLog:
         """Only what was known before an instant (what `Cutoff.parse` reads), as if it were now.
 
+        A table without dates stays whole.
         `UsageError` if a table of granularity day is cut at anything but a local midnight.
         """
         cut = Cutoff.parse(value, self.timezone)
-        tables = {name: _cut(table, cut) for name, table in self.tables.items()}
+        tables = {name: table.until(cut) for name, table in self.tables.items()}
         return replace(self, tables=tables)
 
     def customer(self, customer_id: str) -> EventLog:
-        """The log of one customer; `UsageError` if there is none of that id."""
-        log = self._filtered(
-            {
-                name: table.frame.filter(pl.col("customer_id") == str(customer_id))
-                for name, table in self.tables.items()
-            }
-        )
-        if not any(table.frame.height for table in log.tables.values()):
+        """The log of one customer; `UsageError` if there is none of that id.
+
+        Tables without customers stay whole, here and in `bucket`.
+        """
+        frames = {
+            name: table.frame.filter(pl.col("customer_id") == str(customer_id))
+            for name, table in self.tables.items()
+            if table.of_customers
+        }
+        if not any(frame.height for frame in frames.values()):
             raise UsageError(
                 f"no such customer among the {len(self.customers)} of this log; ids are text, as "
                 "in log.customers"
             )
-        return log
+        return self._filtered(frames)
+
+    def only(self, customer_ids: Sequence[str]) -> EventLog:
+        """The log of some customers; ids that it does not know change nothing."""
+        wanted = pl.Series(list(customer_ids), dtype=pl.String)
+        return self._filtered(
+            {
+                name: table.frame.filter(pl.col("customer_id").is_in(wanted))
+                for name, table in self.tables.items()
+                if table.of_customers
+            }
+        )
 
     def bucket(self, index: int, count: int) -> EventLog:
         """The log of the customers with crc32(id) % count == index."""
@@ -113,8 +135,8 @@ class EventLog:
             raise UsageError(f"expected a bucket from 0 to {count - 1}, got {index}")
         return self._filtered(
             {
-                name: table.frame.filter(self._hashes[name] % count == index)
-                for name, table in self.tables.items()
+                name: self.tables[name].frame.filter(hashes % count == index)
+                for name, hashes in self._hashes.items()
             }
         )
 
@@ -123,14 +145,8 @@ class EventLog:
         """sha256 (hex) of the content; the order of the input rows and the report do not matter."""
         digest = hashlib.sha256(f"ppi_ml log 1 {self.timezone} {self.currency}".encode())
         for name in sorted(self.tables):
-            table = self.tables[name]
-            period = f"{table.observed_from.at} {table.observed_until.at}"
-            digest.update(f"{name} {table.granularity} {period} {table.frame.height}".encode())
-            derived = {column.name for column in TABLES[name].derived}
-            for column in table.frame.drop("wall", *derived):
-                digest.update(f"{column.name} {column.dtype}".encode())
-                for part in _content(column):
-                    digest.update(part)
+            for part in self.tables[name].content():
+                digest.update(part)
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -139,8 +155,7 @@ class EventLog:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{name}</td><td>{table.frame.height:,}</td><td>{table.granularity}</td>"
-            f"<td>{table.observed_from}</td><td>{table.observed_until}</td></tr>"
+            f"<tr><td>{name}</td><td>{table.frame.height:,}</td>{_period(table)}</tr>"
             for name, table in self.tables.items()
         )
         head = "<tr><th>table</th><th>rows</th><th>granularity</th><th>from</th><th>until</th></tr>"
@@ -149,22 +164,30 @@ class EventLog:
 
     @cached_property
     def _hashes(self) -> dict[str, pl.Series]:
-        """Per table, crc32 of the customer of each row (UInt32); frames are sorted by customer."""
-        return {name: _row_hashes(table.frame) for name, table in self.tables.items()}
+        """Per table of customers, crc32 of the one of each row (UInt32)."""
+        return {name: table.hashes() for name, table in self.tables.items() if table.of_customers}
 
     def _filtered(self, frames: Mapping[str, pl.DataFrame]) -> EventLog:
-        tables = {name: replace(self.tables[name], frame=frame) for name, frame in frames.items()}
+        """The log with other frames for some of its tables."""
+        tables = {
+            name: replace(table, frame=frames.get(name, table.frame))
+            for name, table in self.tables.items()
+        }
         # Only the whole log carries the quarantined rows: buckets travel between processes.
         return replace(self, tables=tables, report=replace(self.report, quarantine={}))
 
     def _pandas(self, name: str) -> pd.DataFrame:
-        names = table_named(name).names
+        table = table_named(name)
+        names = table.names
         if name not in self.tables:
             return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).to_pandas()
-        times = {"occurred_at": "at", "known_at": "known"}
+        held_as = {"occurred_at": "at", "known_at": "known"}
+        times = [column.name for column in table.columns if column.kind == "time"]
         moments = {
-            ours: pl.col(theirs).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(self.timezone)
-            for ours, theirs in times.items()
+            time: pl.col(held_as.get(time, time))
+            .cast(pl.Datetime("us", "UTC"))
+            .dt.convert_time_zone(self.timezone)
+            for time in times
         }
         return self.tables[name].frame.with_columns(**moments).select(names).to_pandas()
 
@@ -183,7 +206,8 @@ def load_tables(
 
     `timezone` is the business zone, `currency` the one currency (None: whatever the tables say),
     `known_lag` maps a table to the days after which its rows were known, where they do not say.
-    `until` pretends that the log ends there; `keep_months` drops what is older at its end.
+    `until` pretends that the log ends there; `keep_months` drops what is older at its end, but not
+    what still holds (stock) or has no dates (products).
     `DataError` if the tables break their contract, more than the share `max_quarantined` of a
     table included; `UsageError` for an unknown zone or a date that is none.
     """
@@ -193,18 +217,23 @@ def load_tables(
     if not raw["order_lines"].frame.height:
         raise DataError("order_lines: no rows")
     for name in (*raw, *known_lag):
-        table_named(name)
+        if not table_named(name).dated and name in known_lag:
+            raise DataError(f"known_lag: {name} has no dates, so nothing in it is late; drop it")
     money = settle_currency(raw, currency)
     report, admitted = _admit_all(raw, timezone, money, known_lag)
     _check_quarantined(report, max_quarantined)
     cut = None if until is None else Cutoff.parse(until, timezone)
-    tables = {name: _table(name, raw[name], got, timezone, cut) for name, got in admitted.items()}
+    tables: dict[str, EventTable] = {}
+    for name, got in admitted.items():  # the order lines first
+        lines = tables.get("order_lines")
+        tables[name] = with_period(name, raw[name], got, timezone, cut, lines)
     log = EventLog(tables, timezone, money, report, dict(known_lag))
     if cut is not None:
         log = _noted(log.until(cut), log, f"known at or after {cut}")
     if keep_months is not None:
         start = _months_before(log.observed_until, keep_months)
-        log = _noted(_since(log, start), log, f"that occurred before {start}")
+        recent = {name: table.since(start) for name, table in log.tables.items()}
+        log = _noted(replace(log, tables=recent), log, f"that occurred before {start}")
     if not log.tables["order_lines"].frame.height:
         raise DataError("order_lines: no order line is left; see data.until and data.keep_months")
     return log
@@ -247,52 +276,6 @@ def _check_quarantined(report: LoadReport, most: float) -> None:
             raise DataError("order_lines: no order line is left; all of them are quarantined")
 
 
-def _table(name: str, raw: RawTable, got: Admitted, zone: str, cut: Cutoff | None) -> EventTable:
-    """The table with its period: stated, or from the first event's day to the last whole day.
-
-    The last day of a table with times may not be over. It counts when `cut`, where the log is said
-    to end, comes within a week: shops close on days, but an export that ends months before it is
-    said to has stopped, and its silence means nothing.
-    """
-    days = pl.col("wall") // DAY_US * DAY_US
-    first, last = got.frame.select(days.min().alias("first"), days.max().alias("last")).row(0)
-    start = end = None
-    if last is not None:
-        start, last_day = Cutoff.from_wall(first, zone), Cutoff.from_wall(last, zone)
-        end = last_day.plus(1) if got.granularity == "day" else last_day
-        if cut is not None and cut <= last_day.plus(_QUIET_DAYS):
-            end = cut
-    if raw.observed_from is not None:
-        start = Cutoff.parse(raw.observed_from, zone)
-    if raw.observed_until is not None:
-        end = Cutoff.parse(raw.observed_until, zone)
-    if start is None or end is None:
-        raise DataError(f"{name}: all rows are quarantined")
-    return EventTable(name, got.frame, got.granularity, start, end)
-
-
-def _cut(table: EventTable, cut: Cutoff) -> EventTable:
-    if table.granularity == "day" and not cut.is_midnight:
-        raise UsageError(
-            f"{table.name} holds whole days, so it can be cut at local midnights only, not at "
-            f"{cut} ({cut.zone})"
-        )
-    frame = table.frame.filter(pl.col("known") < cut.at)
-    return replace(table, frame=frame, observed_until=min(table.observed_until, cut))
-
-
-def _since(log: EventLog, start: Cutoff) -> EventLog:
-    tables = {
-        name: replace(
-            table,
-            frame=table.frame.filter(pl.col("at") >= start.at),
-            observed_from=max(table.observed_from, start),
-        )
-        for name, table in log.tables.items()
-    }
-    return replace(log, tables=tables)
-
-
 def _noted(log: EventLog, before: EventLog, which: str) -> EventLog:
     """`log` with a note per table on how many events of `before` it no longer holds."""
     counts = {
@@ -311,18 +294,7 @@ def _months_before(end: Cutoff, months: int) -> Cutoff:
     return Cutoff.parse(date(year, month + 1, min(day.day, last)), end.zone)
 
 
-def _row_hashes(frame: pl.DataFrame) -> pl.Series:
-    runs = frame["customer_id"].rle().struct.unnest()
-    hashes = np.array([zlib.crc32(name.encode()) for name in runs["value"]], dtype=np.uint32)
-    return pl.Series(np.repeat(hashes, runs["len"].to_numpy()))
-
-
-def _content(column: pl.Series) -> Iterator[bytes]:
-    """The bytes of a column: where it is null, then its values; text with its lengths."""
-    yield np.packbits(column.is_null().to_numpy()).tobytes()
-    if column.dtype == pl.String:
-        text = column.fill_null("")
-        yield text.str.len_bytes().cast(pl.Int64).to_numpy().tobytes()
-        yield text.str.join().item().encode()
-    else:
-        yield column.fill_null(0).to_numpy().tobytes()
+def _period(table: EventTable) -> str:
+    """Granularity and period as cells of an HTML table; dashes where there are no dates."""
+    cells = (table.granularity, table.observed_from, table.observed_until)
+    return "".join(f"<td>{cell}</td>" for cell in (cells if table.dated else "–––"))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppi_ml import dataset
+from ppi_ml import dataset, entities
 from ppi_ml.aggregation import columns_of
 from ppi_ml.declare import Family
+from ppi_ml.entities import CUSTOMER, PAIR, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
 from ppi_ml.snapshot import Past
@@ -35,14 +36,16 @@ def check(family: Family, log: EventLog) -> list[Finding]:
 
 
 def _at(family: Family, log: EventLog, cutoff: Cutoff) -> Iterator[Finding]:
-    data = dataset.build(log, [cutoff], [family])
-    cut = dataset.build(log.until(cutoff), [cutoff], [family])
-    split = dataset.build(log, [cutoff], [family], memory=10**8, threads=1)
-    everybody = Past(log, cutoff).customers["customer_id"]
+    entity = Entity(CUSTOMER if family.serves(CUSTOMER) else PAIR)
+    log = entities.prepared(log, entity)
+    data = dataset.build(log, [cutoff], [family], entity=entity)
+    cut = dataset.build(log.until(cutoff), [cutoff], [family], entity=entity)
+    split = dataset.build(log, [cutoff], [family], entity=entity, memory=10**8, threads=1)
+    everybody = Past(log, cutoff, entity).entities.select(entity.keys)
     declared = columns_of(family)
     said = [name for name, column in declared if not (column.unit and column.null)]
     yield Finding("every column says its unit and what null means", not said, ", ".join(said))
-    same = data.customers.equals(everybody)
+    same = data.keys.select(entity.keys).equals(everybody)
     yield Finding(f"{cutoff}: one row for everybody with a past, no more and no less", same)
     leaks = _differing(data, cut)
     yield Finding(f"{cutoff}: a log cut at the date gives the same", not leaks, ", ".join(leaks))

@@ -9,26 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
 from difflib import get_close_matches
-from typing import Literal
 
 import polars as pl
 
-from ppi_ml import across_rows, cells
+from ppi_ml import across_rows, cells, row_times
 from ppi_ml.errors import DataError
-from ppi_ml.instants import DAY_US
 from ppi_ml.ledger import Ledger
 from ppi_ml.load_report import TableReport
+from ppi_ml.row_times import Granularity
 from ppi_ml.schema import CUSTOMER_ID, Column, Derived, Table, table_named
 
-Granularity = Literal["instant", "day"]
 NO_CURRENCY = "XXX"  # ISO 4217: no currency
-
-# Where so many rows became known on one day, known_at tells of a migration and not of lateness.
-MIGRATED_SHARE, MIGRATED_SPAN_DAYS = 0.20, 10
-FAR_AHEAD_DAYS = 365
-JUDGED_ROWS = 50  # a smaller table shows neither
 
 _READERS: Mapping[str, Callable[[pl.Series, Column], cells.Cells]] = {
     "id": cells.read_id,
@@ -37,7 +29,7 @@ _READERS: Mapping[str, Callable[[pl.Series, Column], cells.Cells]] = {
     "choice": cells.read_choice,
     "number": cells.read_number,
 }
-_TYPES = {"number": pl.Float64}
+_TYPES = {"number": pl.Float64, "time": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,10 @@ class RawTable:
 
 @dataclass(frozen=True)
 class Admitted:
-    """A canonical frame, sorted by (customer_id, at, key), and what became of the raw rows."""
+    """A canonical frame, sorted as `Table.order` says, and what became of the raw rows.
+
+    `granularity` is `instant`, and means nothing, where the table has no dates.
+    """
 
     frame: pl.DataFrame
     granularity: Granularity
@@ -112,23 +107,31 @@ def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int)
         raw = replace(raw, frame=_empty(table))
     notes = _check_columns(table, raw.frame)
     ledger = Ledger(raw.frame.height)
-    who = _read_columns((CUSTOMER_ID,), raw.frame, currency, ledger)
-    if raw.frame.height and who["customer_id"].null_count() == raw.frame.height:
+    who = (CUSTOMER_ID,) if table.of_customers else ()
+    known = _read_columns(who, raw.frame, zone, currency, ledger)
+    if raw.frame.height and any(ids.null_count() == raw.frame.height for ids in known.values()):
         raise DataError("column customer_id is empty in every row; map the column that holds it")
-    times, granularity = _read_times(raw, zone, lag_days, ledger)
-    own = _read_columns(table.own, raw.frame, currency, ledger)
-    if granularity != raw.granularity:
-        notes.append(f"{table.name}: occurred_at holds dates only; read with granularity day")
-    frame = pl.DataFrame({**who, **times, **own}).with_row_index("row")
+    granularity: Granularity = "instant"
+    if table.dated:
+        times, granularity = row_times.read(
+            raw.frame, raw.granularity, raw.sure, zone, lag_days, ledger
+        )
+        known |= times
+        if granularity != raw.granularity:
+            notes.append(f"{table.name}: occurred_at holds dates only; read with granularity day")
+    own = _read_columns(table.own, raw.frame, zone, currency, ledger)
+    frame = pl.DataFrame(known | own).with_row_index("row")
     for derived in table.derived:
         frame = frame.with_columns(_derive(frame, derived, ledger))
     across_rows.set_repeats_aside(frame, table, ledger)
     frame = across_rows.share_one_order(frame, table, ledger).filter(ledger.sound)
-    frame = frame.with_columns(wall=_walls(frame["at"], granularity, zone))
-    late_share = _late_share(frame, zone) if "known_at" in raw.frame.columns else None
-    notes += [f"{table.name}: {note}" for note in _far_ahead(frame["wall"])]
+    first = last = late_share = None
+    if table.dated:
+        frame = frame.with_columns(wall=row_times.walls(frame["at"], granularity, zone))
+        late_share = row_times.late_share(frame, zone) if "known_at" in raw.frame.columns else None
+        notes += [f"{table.name}: {note}" for note in row_times.far_ahead(frame["wall"])]
+        first, last = row_times.iso(frame["wall"].min()), row_times.iso(frame["wall"].max())
     kept, repaired, quarantined = ledger.counts()
-    first, last = (_iso(frame["wall"].min()), _iso(frame["wall"].max()))
     report = TableReport(raw.frame.height, kept, repaired, quarantined, first, last, late_share)
     rows = ledger.quarantined(table.name, raw.frame)
     return Admitted(_canonical(frame, table), granularity, report, rows, tuple(notes))
@@ -171,7 +174,7 @@ def _absent(name: str, table: Table, found: list[str]) -> str:
 
 
 def _read_columns(
-    columns: tuple[Column, ...], frame: pl.DataFrame, currency: str, ledger: Ledger
+    columns: tuple[Column, ...], frame: pl.DataFrame, zone: str, currency: str, ledger: Ledger
 ) -> dict[str, pl.Series]:
     values = {}
     for column in columns:
@@ -180,53 +183,15 @@ def _read_columns(
             dtype = _TYPES.get(column.kind, pl.String)
             values[column.name] = pl.repeat(default, frame.height, dtype=dtype, eager=True)
             continue
+        if column.kind == "time":
+            values[column.name], _ = row_times.moments(frame[column.name], zone, ledger)
+            continue
         read = _READERS[column.kind](frame[column.name], column)
-        _enter(ledger, column.name, read)
+        cells.enter(ledger, column.name, read)
         values[column.name] = read.values
         if column.kind == "currency":
             values[column.name] = read.values.str.to_uppercase().fill_null(currency)
     return values
-
-
-def _enter(ledger: Ledger, name: str, read: cells.Cells) -> None:
-    for rule, rows in read.broken.items():
-        ledger.quarantine(rule, (name,), rows)
-    for rule, rows in read.repaired.items():
-        ledger.repair(rule, rows)
-
-
-def _read_times(
-    raw: RawTable, zone: str, lag_days: int, ledger: Ledger
-) -> tuple[dict[str, pl.Series], Granularity]:
-    """Columns `at` and `known`, and the granularity: day where every cell is a mere date."""
-    occurred = cells.read_times(raw.frame["occurred_at"], "occurred_at", zone)
-    _enter(ledger, "occurred_at", occurred)
-    at = occurred.values
-    dates = not raw.sure and occurred.dated.any() and (occurred.dated | at.is_null()).all()
-    granularity: Granularity = "day" if dates else raw.granularity
-    if granularity == "day":
-        at = cells.day_start(at, zone)
-        usual = cells.day_end(at, zone, lag_days)
-    else:
-        usual = cells.days_later(at, zone, lag_days)
-    if "known_at" not in raw.frame.columns:
-        return {"at": at, "known": usual}, granularity
-    known = _read_known(raw.frame["known_at"], usual, zone, ledger)
-    ledger.repair("known_at before occurred_at, moved to it", (known < at).fill_null(False))
-    later = pl.select(pl.max_horizontal(known, at)).to_series()
-    return {"at": at, "known": later}, granularity
-
-
-def _read_known(known_at: pl.Series, usual: pl.Series, zone: str, ledger: Ledger) -> pl.Series:
-    read = cells.read_times(known_at, "known_at", zone)
-    empty = read.broken.pop("known_at missing")
-    _enter(ledger, "known_at", read)
-    ledger.repair("known_at empty, so occurred_at + known_lag", empty)
-    # A mere date says that the row was known when that day was over, not when it began.
-    known = read.values
-    if read.dated.any():
-        known = known.zip_with(~read.dated, cells.day_end(known, zone))
-    return known.zip_with(~empty, usual)
 
 
 def _derive(frame: pl.DataFrame, derived: Derived, ledger: Ledger) -> pl.Series:
@@ -245,63 +210,7 @@ def _derive(frame: pl.DataFrame, derived: Derived, ledger: Ledger) -> pl.Series:
     return scaled.set(~exact, None).cast(pl.Int64).alias(derived.name)
 
 
-def _walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
-    walls = cells.clock_of(at, zone)
-    # Where the clock skips midnight, the day still starts at 00:00 of its date.
-    return walls // DAY_US * DAY_US if granularity == "day" else walls
-
-
-def _far_ahead(walls: pl.Series) -> list[str]:
-    """A note if a few events lie so far after all others that they stretch the log."""
-    if len(walls) < JUDGED_ROWS:
-        return []
-    usual, last = walls.quantile(0.999, "lower"), walls.max()
-    if not isinstance(usual, int | float) or not isinstance(last, int):
-        return []
-    days = int(last - usual) // DAY_US
-    if days <= FAR_AHEAD_DAYS:
-        return []
-    return [
-        f"the last event ({_day(last)}) lies {days} days after 99.9 % of them; if its date is "
-        "wrong, mend it or set data.until, because it says where the log ends"
-    ]
-
-
-def _late_share(frame: pl.DataFrame, zone: str) -> float | None:
-    """Share of rows known on a later local day than they occurred; `DataError` if migrated."""
-    if not frame.height:
-        return None
-    days = pl.DataFrame(
-        {
-            "known": cells.clock_of(frame["known"], zone) // DAY_US,
-            "occurred": frame["wall"] // DAY_US,
-        }
-    )
-    late = days.filter(pl.col("known") > pl.col("occurred"))
-    span = days.select(pl.col("occurred").max() - pl.col("occurred").min()).item()
-    if late.height and frame.height >= JUDGED_ROWS and span > MIGRATED_SPAN_DAYS:
-        day, rows = late["known"].value_counts().sort("count", "known").row(-1)
-        if rows > MIGRATED_SHARE * frame.height:
-            raise DataError(
-                f"{rows} of {frame.height} rows became known on one day, "
-                f"{_day(day * DAY_US)}, after the day they occurred: known_at tells "
-                "of a migration there, not of lateness. Leave known_at out and state "
-                "data.known_lag for this table, or give known_at its true times"
-            )
-    return late.height / frame.height
-
-
 def _canonical(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    first = ["customer_id", "at", "known", "wall"]
-    ordered = frame.sort("customer_id", "at", *table.key)
+    first = [name for name in ("customer_id", "at", "known", "wall") if name in frame.columns]
+    ordered = frame.sort(table.order)
     return ordered.select(*first, pl.exclude(*first, "row")).rechunk()
-
-
-def _day(wall: int) -> str:
-    return (date(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()
-
-
-def _iso(wall: object) -> str | None:
-    if not isinstance(wall, int):
-        return None
-    return (datetime(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()

@@ -23,6 +23,7 @@ from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.score_rows import MODEL
 from ppi_ml.scorecard import Scorecard, unjudged
+from ppi_ml.snapshots import Wanted
 from ppi_ml.splits import Fold, Plan
 
 
@@ -33,8 +34,12 @@ def judge(
     families: Sequence[Family],
     baselines: Sequence[Baseline],
     say: Progress,
+    wanted: Wanted | None = None,
 ) -> tuple[Scorecard, pl.DataFrame | None]:
-    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged)."""
+    """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged).
+
+    `wanted` says which pairs are judged, where rows are pairs.
+    """
     fold = plan.outer
     if fold is None:
         reason = f"the log is too short to judge even {splits.SHORTEST_HORIZON} days"
@@ -44,7 +49,10 @@ def judge(
         reason = f"no purchase process could be fitted by {fold.end}"
         return unjudged(reason, metric=material.metric), None
     with say.stage("judging out of time", 1 + len(baselines)) as step:
-        test = _test_rows(material, fold, families)
+        test = _test_rows(material, fold, families, wanted)
+        waits = labels.durations(test, material.log, material.log.observed_until)
+        followed = waits.followed(plan.horizon)
+        test, waits = test.take(followed), waits.take(followed)
         try:
             fitted = recipe.fit(material, fold, chosen)
             curves = recipe.curves(fitted, test, material.states, fold.end)
@@ -54,12 +62,12 @@ def judge(
         problem = Problem.of(material, fold)
         answers = _answers(problem, test, baselines, step)
         answers.predictions[MODEL] = _kept(curves.survival(problem.days))
-        waits = labels.durations(test, material.log, material.log.observed_until)
         backtest = _backtest(problem, plan, test, waits, answers)
         words = {b.name: b.description for b in baselines}
         words[MODEL] = f"the recipe of this run: {in_words(fitted)}"
         card = evaluation.judge(backtest, seed=material.seed, labels=words)
-        notes = (*_about_time(material, plan, fold), *card.notes, *answers.notes)
+        about = (*_about_time(material, plan, fold), *_about_rows(test, followed, wanted))
+        notes = (*about, *card.notes, *answers.notes)
     return replace(card, notes=notes), _table(test, backtest, curves)
 
 
@@ -83,14 +91,33 @@ def _about_time(material: Material, plan: Plan, fold: Fold) -> list[str]:
     return notes
 
 
-def _test_rows(material: Material, fold: Fold, families: Sequence[Family]) -> Dataset:
+def _about_rows(test: Dataset, followed: NDArray[np.bool_], wanted: Wanted | None) -> list[str]:
+    """Which pairs were judged, where not all of them were."""
+    notes = []
+    if out := int((~followed).sum()):
+        notes.append(
+            f"{out:,} rows are left out: their product could not be bought for part of the time."
+        )
+    if wanted is not None and wanted.most is not None:
+        many = max(np.diff(test.starts), default=0)
+        if many > 0.9 * wanted.most:
+            notes.append(
+                f"Judged on a draw of some {wanted.most:,} pairs at each cutoff, by their hash."
+            )
+    return notes
+
+
+def _test_rows(
+    material: Material, fold: Fold, families: Sequence[Family], wanted: Wanted | None
+) -> Dataset:
     """Rows of the test cutoffs with the states of the training end, as scoring would have them.
 
     What only the segments read stands beside them; no model reads a column it does not name.
     """
     states = material.data.states[str(fold.end)]
     return dataset.build(
-        material.log, fold.test, [*families, segments.FAMILY], states=states,
+        material.log, fold.test, [*families, segments.FAMILY], entity=material.data.entity,
+        wanted=wanted, states=states,
         threads=material.threads, memory=material.memory,
     )  # fmt: skip
 
@@ -162,7 +189,7 @@ def _table(test: Dataset, backtest: Backtest, curves: Curves) -> pl.DataFrame:
     models = {name: backtest.at_horizon(name) for name in (MODEL, *backtest.baselines)}
     return pl.DataFrame(
         {
-            "customer_id": test.customers,
+            **{key: test.keys[key] for key in test.entity.keys},
             "cutoff": backtest.cutoff,
             "eligible": backtest.eligible,
             "purchased": backtest.event,

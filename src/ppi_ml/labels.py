@@ -5,16 +5,17 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from ppi_ml.dataset import Dataset
+from ppi_ml.entities import PRODUCT
 from ppi_ml.events import EventLog
 from ppi_ml.future import Future
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.models.durations import Durations
 
 SETTLING_QUANTILE = 0.99
+_SECOND = 1 / 86_400
 _LONGEST_DAY = 26 / 24
 """No local day is longer, not even that of a clock change."""
 
@@ -50,16 +51,33 @@ def _at(data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff, settling: f
     sight = as_of.days_since(cutoff) - settling
     if sight <= 0:
         raise ValueError(f"no follow-up between the cutoff {cutoff} and {as_of}")
-    wait = Future(log, cutoff, as_of).next_purchase()
-    customers = data.customers_at(cutoff)
+    wait = Future(log, cutoff, as_of).next_purchase(data.entity.keys)
     days = (
-        pl.DataFrame({"customer_id": customers})
-        .join(wait, on="customer_id", how="left", maintain_order="left")["days"]
+        data.keys_at(cutoff)
+        .join(wait, on=data.entity.keys, how="left", maintain_order="left")["days"]
         .fill_null(np.inf)
         .to_numpy()
     )
-    observed = days <= sight
-    return Durations(np.where(observed, days, sight), observed)
+    ends = np.minimum(sight, _until_outage(data, log, cutoff, as_of))
+    observed = days <= ends
+    return Durations(np.where(observed, days, ends), observed)
+
+
+def _until_outage(
+    data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff
+) -> NDArray[np.float64]:
+    """Days until what each row is about cannot be bought (n,), above 0; inf if never.
+
+    Nobody can buy what is not there: its silence says nothing, so the row is censored.
+    """
+    if not data.entity.is_pair or "stock" not in log.tables:
+        return np.full(len(data.keys_at(cutoff)), np.inf)
+    outages = Future(log, cutoff, as_of).next_outage()
+    joined = data.keys_at(cutoff).join(outages, on=PRODUCT, how="left", maintain_order="left")
+    days = joined["days"].fill_null(np.inf).to_numpy()
+    if log.tables["order_lines"].granularity == "day":
+        return np.asarray(np.maximum(np.floor(days), 1.0))
+    return np.asarray(np.maximum(days, _SECOND))
 
 
 def within(durations: Durations, horizon: float) -> NDArray[np.bool_]:

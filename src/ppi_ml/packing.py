@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ppi_ml import explain
 from ppi_ml.bundle import Bundle
 from ppi_ml.config import Config
 from ppi_ml.declare import State
+from ppi_ml.entities import ONE_CUSTOMER, Entity
 from ppi_ml.errors import IntegrityError
 from ppi_ml.events import EventLog
 from ppi_ml.models import covariates, cox, hazard
@@ -40,6 +41,7 @@ class Model:
     target: Mapping[str, Any]
     horizon: int
     active_within: int
+    entity: Entity = ONE_CUSTOMER
     typical: explain.Reference | None = None
     """What explanations compare with; None: this model cannot explain itself."""
 
@@ -85,6 +87,7 @@ def pack(model: Model, config: Config) -> dict[str, object]:
             **model.target,
             "horizon_days": model.horizon,
             "active_within_days": model.active_within,
+            "rows": asdict(model.entity),
             "curve": {
                 "edges": list(settings.edges),
                 "stages": settings.stages,
@@ -92,6 +95,7 @@ def pack(model: Model, config: Config) -> dict[str, object]:
                 "season": settings.season,
                 "season_sd": settings.season_sd,
                 "whole_days": settings.whole_days,
+                "facts": list(settings.facts),
                 "members": curve.weights,
                 "newest_seen": curve.newest_seen,
                 "processes": curve.processes,
@@ -134,6 +138,7 @@ def _model(
         season=curve["season"],
         season_sd=curve["season_sd"],
         whole_days=curve["whole_days"],
+        facts=tuple(curve["facts"]),
         threads=threads,
     )
     return Model(
@@ -148,7 +153,13 @@ def _model(
         target=target,
         horizon=int(target["horizon_days"]),
         active_within=int(target["active_within_days"]),
+        entity=_entity(target["rows"]),
     )
+
+
+def _entity(rows: Mapping[str, Any]) -> Entity:
+    packs = rows["packs"]
+    return Entity(**{**rows, "packs": packs and tuple(tuple(pack) for pack in packs)})
 
 
 def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, Any]) -> Mixture:

@@ -17,9 +17,10 @@ from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
 from ppi_ml.models import covariates, cox, hazard
 from ppi_ml.models.covariates import Rows
-from ppi_ml.models.curve import Curves, interval_edges
+from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import Hazard, Smooth
+from ppi_ml.models.intervals import interval_edges
 from ppi_ml.models.mixture import WEIGHTS, Mixture
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold, reach_of
@@ -241,6 +242,7 @@ def _settings(
         edges=tuple(edges.tolist()),
         processes=material.states.names,
         tree_names=data.tree_names,
+        facts=rows.facts_of(data),
         alone=recipe.alone,
         season=material.season and fold.end.days_since(start) >= SEASON_NEEDS_DAYS,
         season_sd=recipe.season_sd,

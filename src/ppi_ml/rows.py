@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ppi_ml import pair_rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
@@ -23,7 +25,7 @@ from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
 
 FloatArray = NDArray[np.float64]
-ProcessState = dict[str, dict[str, float]]
+ProcessState = dict[str, dict[str, Any]]
 """Process -> its parameters at one cutoff; `gaps` is always there, it places the waits."""
 
 MOST_CUSTOMERS = 8_000
@@ -47,6 +49,11 @@ def histories(data: Dataset) -> Histories:
         np.nan_to_num(data.column("cadence__ln_gap_sq__sum")), total**2 / np.maximum(repeats, 1)
     )
     return Histories(repeats, span, age, total, squares)
+
+
+def facts_of(data: Dataset) -> tuple[str, ...]:
+    """The names of the further columns of the regression; none for customers."""
+    return pair_rows.fact_names(data) if data.entity.is_pair else ()
 
 
 def keys(data: Dataset) -> NDArray[np.int64]:
@@ -95,6 +102,8 @@ def fit_processes(
     A process that cannot be fitted at most of the cutoffs is not used; a cutoff at which one of
     the others cannot be fitted is left out. `NotTrainableError` if nothing is left.
     """
+    if data.entity.is_pair:
+        return _fit_pairs(data, on_fit)
     wanted = tuple(dict.fromkeys((*names, _PLACE)))
     everything = histories(data)
     key = keys(data)
@@ -110,17 +119,34 @@ def fit_processes(
             except NotTrainableError as error:
                 reasons[name] = f"at {cutoff}: {error}"
         on_fit()
-    return _usable(names, fitted, reasons)
+    return _usable(names, fitted, reasons, _PLACE)
+
+
+def _fit_pairs(data: Dataset, on_fit: Callable[[], None]) -> ProcessStates:
+    """The one process of pairs, on the sample of pairs that every cutoff carries."""
+    fitted: dict[str, ProcessState] = {}
+    reasons: dict[str, str] = {}
+    for cutoff in map(str, data.cutoffs):
+        fitted[cutoff] = {}
+        try:
+            fitted[cutoff][pair_rows.NAME] = pair_rows.fit(data.samples[cutoff], data.entity.least)
+        except NotTrainableError as error:
+            reasons[pair_rows.NAME] = f"at {cutoff}: {error}"
+        on_fit()
+    return _usable((pair_rows.NAME,), fitted, reasons, pair_rows.NAME)
 
 
 def _usable(
-    names: Sequence[str], fitted: Mapping[str, ProcessState], reasons: Mapping[str, str]
+    names: Sequence[str],
+    fitted: Mapping[str, ProcessState],
+    reasons: Mapping[str, str],
+    place: str,
 ) -> ProcessStates:
     last, newest = list(fitted.items())[-1]
     kept = tuple(
         n for n in names if n in newest and sum(n in s for s in fitted.values()) * 2 >= len(fitted)
     )
-    needed = {*kept, _PLACE}
+    needed = {*kept, place}
     by_cutoff = {cutoff: state for cutoff, state in fitted.items() if needed <= state.keys()}
     if not kept or last not in by_cutoff:
         why = "; ".join(dict.fromkeys(reasons.values()))
@@ -141,8 +167,10 @@ def _learn_from(all_: Histories, key: NDArray[np.int64], log_days: float) -> His
 
 def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
     """The rows of the hazard model; every cutoff of the data must have a process state."""
-    everything = histories(data)
     borders = np.asarray(edges, dtype=np.float64)
+    if data.entity.is_pair:
+        return _build_pairs(data, states, borders)
+    everything = histories(data)
     log_hazards = np.empty((len(data), len(borders) - 1, len(states.names)))
     place = np.empty((len(data), 2))
     for cutoff in data.cutoffs:
@@ -152,9 +180,26 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
         for i, name in enumerate(states.names):
             survival = PROCESSES[name].survival(state[name], here, borders)
             log_hazards[part, :, i] = process_hazards(survival, borders)
+    return _rows(data, everything, log_hazards, place)
+
+
+def _build_pairs(data: Dataset, states: ProcessStates, borders: FloatArray) -> Rows:
+    n, m = len(data), len(borders) - 1
+    log_hazards, ending, place = np.empty((n, m, 1)), np.empty((n, m)), np.empty((n, 2))
+    for cutoff in data.cutoffs:
+        part = data.rows_at(cutoff)
+        state = states.by_cutoff[str(cutoff)][pair_rows.NAME]
+        said = pair_rows.said(data.at([cutoff]), state, borders)
+        log_hazards[part, :, 0], ending[part], place[part] = said
+    built = _rows(data, pair_rows.histories(data), log_hazards, place)
+    return replace(built, facts=pair_rows.facts(data), ending=ending)
+
+
+def _rows(data: Dataset, everything: Histories, hazards: FloatArray, place: FloatArray) -> Rows:
+    """What is read the same way, whatever a row is about."""
     return Rows(
         histories=everything,
-        log_hazards=log_hazards,
+        log_hazards=hazards,
         gap_place=place,
         recent=np.column_stack(
             [data.column(f"cadence__recent__count__{window}d") for window in RECENT_DAYS]

@@ -19,7 +19,7 @@ from ppi_ml.settings import write
 JOURNAL = "tuning.journal"
 _PIN = "started_with.yaml"
 _MAY_DIFFER = ("tune", "engine", "tracking", "output")
-PRIVATE = ("predictions.parquet", "backtest.parquet", "quarantine")
+PRIVATE = ("predictions.parquet", "backtest.parquet", "run_outs.csv", "run_outs.md", "quarantine")
 """Parts of a run folder that name customers; they go to no tracking server."""
 
 

@@ -26,7 +26,8 @@ class Column:
 
     `required`: the column must be there and an empty cell is quarantined. `default` stands in for
     an absent column; with `fills`, for an empty cell too. `above`, `least` and `most` bound a
-    number; `choices` are the words that a choice may be.
+    number; `choices` are the words that a choice may be. `spellings` are pairs (how else a word is
+    written, the word), in small letters: a choice that has them is read without regard to case.
     """
 
     name: str
@@ -40,12 +41,14 @@ class Column:
     least: float | None = None
     most: float | None = None
     choices: tuple[str, ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
 
     @property
     def rule(self) -> str:
         """What a filled cell must satisfy beyond its kind; empty if nothing."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            also = ", ".join(spelling for spelling, _ in self.spellings)
+            return "one of " + ", ".join(self.choices) + (f" (or {also})" if also else "")
         bounds = ((">", self.above), (">=", self.least), ("<=", self.most))
         return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
@@ -70,6 +73,9 @@ class Table:
     """One type of event: its key, its columns and what is derived from them.
 
     `once_per` names the id whose rows must share one customer and one time (an order's lines).
+    A table that is not `of_customers` has no `customer_id` and stays whole for every customer. One
+    that is not `dated` has no times: its rows hold what never changes, and were always known. In a
+    table that `holds`, a row stays true until the next one of its kind, so silence is no gap.
     """
 
     name: str
@@ -78,21 +84,35 @@ class Table:
     own: tuple[Column, ...]
     derived: tuple[Derived, ...] = ()
     once_per: str | None = None
+    of_customers: bool = True
+    dated: bool = True
+    holds: bool = False
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All columns: the three that every table has, then the table's own."""
-        return (*_EVERY_TABLE, *self.own)
+        """All columns: customer and times, where the table has them, then the table's own."""
+        who = (CUSTOMER_ID,) if self.of_customers else ()
+        return (*who, *(_TIMES if self.dated else ()), *self.own)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all columns."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def frame_key(self) -> tuple[str, ...]:
+        """The key as a canonical frame names it, where `occurred_at` is called `at`."""
+        return tuple("at" if name == "occurred_at" else name for name in self.key)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What a canonical frame is sorted by: customer, time, key, as far as there are any."""
+        first = ("customer_id",) * self.of_customers + ("at",) * self.dated
+        return (*first, *(name for name in self.frame_key if name not in first))
+
 
 CUSTOMER_ID = Column("customer_id", "id", "", "quarantined", required=True)
-_EVERY_TABLE = (
-    CUSTOMER_ID,
+_TIMES = (
     Column("occurred_at", "time", "instant", "quarantined", required=True),
     Column("known_at", "time", "instant", "occurred_at + data.known_lag"),
 )
@@ -102,6 +122,10 @@ _QUANTITY = Column(
 )  # fmt: skip
 _QUANTITY_E3 = Derived("quantity_e3", decimals=3, of=("quantity",), most=MOST_UNITS)
 _SKU = Column("sku", "id", "", "product unknown")
+_PRODUCT = Column("sku", "id", "", "quarantined", required=True)
+_ORDER = Column("order_id", "id", "", "order unknown")
+_YES_NO = ("yes", "no")
+_YES_NO_SPELLED = (("true", "yes"), ("false", "no"), ("1", "yes"), ("0", "no"))
 
 _DECLARED = (
     Table(
@@ -135,12 +159,72 @@ _DECLARED = (
         key=("return_id",),
         own=(
             Column("return_id", "id", "", "quarantined", required=True),
-            Column("order_id", "id", "", "order unknown"),
+            _ORDER,
             _SKU,
             _QUANTITY,
             Column("reason", "text", "", "no reason given"),
         ),
         derived=(_QUANTITY_E3,),
+    ),
+    Table(
+        name="deliveries",
+        about="what arrived; occurred_at is the arrival",
+        key=("shipment_id",),
+        own=(
+            Column("shipment_id", "id", "", "quarantined", required=True),
+            _ORDER,
+            Column("promised_at", "time", "instant", "nothing promised"),
+        ),
+    ),
+    Table(
+        name="usage",
+        about="what was used: a first use, a refill scan, a reading of a device",
+        key=("usage_id",),
+        own=(
+            Column("usage_id", "id", "", "quarantined", required=True),
+            _SKU,
+            Column("amount", "number", "units", "amount unknown", above=0, most=MOST_UNITS),
+            Column(
+                "kind", "choice", "", "kind unknown", choices=("first_use", "refill", "telemetry"),
+            ),
+        ),
+        derived=(Derived("amount_e3", decimals=3, of=("amount",), most=MOST_UNITS),),
+    ),
+    Table(
+        name="stock",
+        about="whether a product could be bought from occurred_at on, until its next row",
+        key=("sku", "occurred_at"),
+        own=(
+            _PRODUCT,
+            Column(
+                "available", "choice", "", "quarantined", required=True,
+                choices=_YES_NO, spellings=_YES_NO_SPELLED,
+            ),
+        ),
+        of_customers=False,
+        holds=True,
+    ),
+    Table(
+        name="products",
+        about="what a product is: only what never changes, so it has no dates",
+        key=("sku",),
+        own=(
+            _PRODUCT,
+            Column("category", "text", "", "category unknown"),
+            Column("category_group", "text", "", "group unknown"),
+            Column("department", "text", "", "department unknown"),
+            Column("brand", "text", "", "brand unknown"),
+            Column(
+                "unit_size", "number", "unit_of_measure", "size unknown", above=0, most=MOST_UNITS,
+            ),
+            Column("unit_of_measure", "text", "", "measure unknown"),
+            Column(
+                "consumable", "choice", "", "unknown whether it is used up",
+                choices=_YES_NO, spellings=_YES_NO_SPELLED,
+            ),
+        ),
+        of_customers=False,
+        dated=False,
     ),
 )  # fmt: skip
 

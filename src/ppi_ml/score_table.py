@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ppi_ml.dataset import Dataset
+from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import UsageError
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import READINGS, Asked
@@ -40,14 +41,18 @@ def scored(
     always = {"cutoff": str(data.cutoffs[0]), **fixed}
     values = {**READINGS[reading](curves, asked)}
     values |= {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}
-    table = pl.DataFrame({"customer_id": data.customers, **values}).with_columns(
-        pl.col(pl.Float64).fill_nan(None),
-        status=pl.lit("scored"),
-        reason=pl.lit(None, dtype=pl.String),
-        **{name: pl.lit(value) for name, value in always.items()},
+    table = (
+        data.keys.select(data.entity.keys)
+        .with_columns(**{name: pl.Series(values_of) for name, values_of in values.items()})
+        .with_columns(
+            pl.col(pl.Float64).fill_nan(None),
+            status=pl.lit("scored"),
+            reason=pl.lit(None, dtype=pl.String),
+            **{name: pl.lit(value) for name, value in always.items()},
+        )
     )
     return table.select(
-        "customer_id", "cutoff", "target", "status", "reason", *values,
+        *data.entity.keys, "cutoff", "target", "status", "reason", *values,
         "model_version", "model_sha256",
     )  # fmt: skip
 
@@ -82,7 +87,9 @@ def exactly(
     )
     why = {
         "no_history": "no purchase before the cutoff",
-        "not_eligible": f"no purchase in the last {active_within} days",
+        "not_eligible": f"bought too seldom, or not in the last {active_within} days"
+        if PRODUCT in table.columns
+        else f"no purchase in the last {active_within} days",
     }
     keep = {"customer_id", "status", "reason", *_ALWAYS}
     values = [name for name in table.columns if name not in keep]

@@ -83,7 +83,7 @@ _ALL_ELIGIBLE = "all eligible"
 def tables_of(rows: Sequence[ScoreRow], metric: str) -> list[Table]:
     """Every table for which there are rows; `metric` is the loss that decides."""
     tables = [
-        _ranking(rows, metric, ELIGIBLE, "Eligible customers"),
+        _ranking(rows, metric, ELIGIBLE, "Eligible rows"),
         _by_cutoff(rows, metric),
         _by_segment(rows, metric),
         _ranking(rows, metric, EVERYBODY, "Everybody with a past"),

@@ -7,7 +7,7 @@ here knows labels, the future or the targets shelf.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,27 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ppi_ml import bundle as bundles
-from ppi_ml import dataset, packing, rows, score_table, selftest, settings, staleness
+from ppi_ml import dataset, entities, packing, rows, score_table, selftest, settings, staleness
 from ppi_ml import explain as reasons
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
-from ppi_ml.engine.buckets import bytes_of
+from ppi_ml.engine.buckets import bucket_count, bytes_of, split
+from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import NO_CURRENCY, RawTable
+from ppi_ml.models.consuming import consuming
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
-from ppi_ml.models.readings import Asked
+from ppi_ml.models.readings import Asked, Nudge
 from ppi_ml.shelf import load_plugins
+from ppi_ml.snapshot import Past
+from ppi_ml.snapshots import Wanted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _GRACE_US = 5 * 60 * 1_000_000
 _OLD_STATE_DAYS = 180
+_PAIR_MEMORY = 4
+"""A part of the pairs takes so many times the memory of its events, tables included."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,21 @@ class Prediction:
     status: str
     values: Mapping[str, Any]
     curves: Curves
+    rows: Sequence[Mapping[str, Any]] = ()
+    """All rows of the customer: one, or one for every product; `values` is the first."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a scoring is about: events that are fresh enough, the cutoff, and notes on both."""
+
+    log: EventLog
+    cutoff: Cutoff
+    notes: tuple[str, ...]
+
+    def of(self, ids: Sequence[str]) -> _Request:
+        """The same for some of the customers."""
+        return replace(self, log=self.log.only(ids))
 
 
 class Scorer:
@@ -61,7 +83,9 @@ class Scorer:
         plugins = load_plugins(self.config.plugins, noted)
         for name in noted.keys() - {plugin.name for plugin in plugins}:
             raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
-        self._families = dataset.families(self.model.families, self.model.windows, plugins)
+        self._families = dataset.families(
+            self.model.families, self.model.windows, plugins, self.model.entity.name
+        )
         self._threads = threads
         self._memory = bytes_of(memory or self.config.engine.memory)
         stored = bundle.json("selftest.json")
@@ -117,18 +141,65 @@ class Scorer:
             DataError: a table is too old for the cutoff.
             UsageError: a day beyond the reach of the curve, or a cutoff that is none.
         """
-        data, notes = self._dataset(log, cutoff, allow_stale)
-        curves = self._curves(data)
-        table = self._table(data, curves, days)
-        eligible = data.eligible(self.model.active_within)
+        asked = self._asked(log, cutoff, allow_stale)
         if ids is not None:
-            always = {"cutoff": str(data.cutoffs[0]), **self._names}
+            few = asked.of(ids) if self.model.entity.is_pair else asked
+            table, eligible = self._scored(few, days, everyone=True)
+            always = {"cutoff": str(asked.cutoff), **self._names}
             table = score_table.exactly(table, ids, eligible, self.model.active_within, always)
-        elif not everyone:
-            table = table.filter(pl.Series(eligible))
+        else:
+            parts = (self._scored(part, days, everyone=everyone)[0] for part in self._parts(asked))
+            table = pl.concat(parts).sort(self.model.entity.keys)
         frame = score_table.to_pandas(table)
-        frame.attrs["notes"] = [*notes, *_not_used(log, data.cutoffs[0])]
+        frame.attrs["notes"] = [*asked.notes, *_not_used(log, asked.cutoff)]
         return frame
+
+    def score_parts(
+        self,
+        log: EventLog,
+        cutoff: object,
+        *,
+        everyone: bool = False,
+        days: Sequence[int] = (),
+        allow_stale: bool = False,
+    ) -> Iterator[pl.DataFrame]:
+        """The score table part by part, so that no more than a part of it is in memory.
+
+        Each part holds all rows of some of the customers (by hash), sorted by key; how many parts
+        there are follows from the memory of the scorer. The arguments are those of `score`.
+        """
+        asked = self._asked(log, cutoff, allow_stale)
+        for part in self._parts(asked):
+            yield self._scored(part, days, everyone=everyone)[0]
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether a row is a product of a customer."""
+        return self.model.entity.is_pair
+
+    def notes(self, log: EventLog, cutoff: object, *, allow_stale: bool = False) -> list[str]:
+        """Which events and tables `score_parts` does not use, as `score` says in its notes."""
+        asked = self._asked(log, cutoff, allow_stale)
+        return [*asked.notes, *_not_used(log, asked.cutoff)]
+
+    def _parts(self, asked: _Request) -> Iterator[_Request]:
+        """The request by customers. Customers are worked on in buckets anyway; pairs are many."""
+        count = 1
+        if self.model.entity.is_pair:
+            count = bucket_count(asked.log, self._memory // _PAIR_MEMORY, self._threads)
+        for log in split(asked.log, count):
+            yield replace(asked, log=log)
+
+    def _scored(
+        self, asked: _Request, days: Sequence[int], *, everyone: bool
+    ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
+        """The rows of a request as a table, and which of them are eligible."""
+        data = self._features(asked.log, asked.cutoff, everyone=everyone)
+        table = self._table(asked.log, data, self._curves(data), days)
+        eligible = data.eligible(self.model.active_within)
+        if not everyone:
+            return table.filter(pl.Series(eligible)), eligible[eligible]
+        return table, eligible
 
     def curves(
         self,
@@ -138,7 +209,7 @@ class Scorer:
         *,
         allow_stale: bool = False,
     ) -> Curves:
-        """Survival curves of everybody with a purchase before the cutoff.
+        """Survival curves of everybody with a purchase before the cutoff; of the eligible pairs.
 
         Args:
             log: events.
@@ -146,10 +217,11 @@ class Scorer:
             days: checked against the reach of the curve, so that a mistake shows at once.
             allow_stale: as in `score`.
         """
-        data, notes = self._dataset(log, cutoff, allow_stale)
-        for note in notes:
+        asked = self._asked(log, cutoff, allow_stale)
+        for note in asked.notes:
             warnings.warn(note, stacklevel=2)
-        curves = self._curves(data)
+        everyone = not self.model.entity.is_pair
+        curves = self._curves(self._features(asked.log, asked.cutoff, everyone=everyone))
         if days is not None:
             curves.survival(np.asarray(list(days), dtype=np.float64))
         return curves
@@ -182,13 +254,16 @@ class Scorer:
         Raises:
             UsageError: the bundle was trained by a version without explanations.
         """
+        if self.model.entity.is_pair:
+            raise UsageError("explain: reasons are told of customers; pairs have none yet")
         typical = self._typical()
-        data, notes = self._dataset(log, cutoff, allow_stale)
+        asked = self._asked(log, cutoff, allow_stale)
+        data, notes = self._features(asked.log, asked.cutoff, everyone=True), [*asked.notes]
         wanted = data.eligible(self.model.active_within)
         if entities is not None:
-            asked = sorted(set(entities))
-            wanted = data.customers.is_in(asked).to_numpy()
-            if unknown := len(asked) - int(wanted.sum()):
+            named = sorted(set(entities))
+            wanted = data.customers.is_in(named).to_numpy()
+            if unknown := len(named) - int(wanted.sum()):
                 notes.append(f"no reasons for {unknown:,} without a purchase before the cutoff")
         data = data.take(wanted)
         shares = reasons.contributions(
@@ -211,23 +286,26 @@ class Scorer:
                 clocks that differ), or belongs to another customer than the rest.
         """
         instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
-        log = self._small_log(events, instant)
+        log = entities.prepared(self._small_log(events, instant), self.model.entity)
         if len(log.customers) != 1:
             raise DataError(
                 f"events: expected the events of one customer, got {len(log.customers)}; "
                 "use score for several"
             )
         # Not checked for stale tables: how long one customer is silent says nothing of the export.
-        data = self._features(log, instant)
+        data = self._features(log, instant, everyone=True)
         if not len(data):
-            raise DataError("order_lines: no purchase before the cutoff")
+            known = " of a product that the table products of the request names"
+            raise DataError(
+                f"order_lines: no purchase{known if self.of_pairs else ''} before the cutoff"
+            )
         curves = self._curves(data)
-        values = self._table(data, curves, ()).row(0, named=True)
-        return Prediction(log.customers[0], instant, values["status"], values, curves)
+        rows_ = self._table(log, data, curves, ()).to_dicts()
+        return Prediction(log.customers[0], instant, rows_[0]["status"], rows_[0], curves, rows_)
 
     def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
         """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
-        found: list[float] = self.one(events, cutoff).curves.cumulative[0].tolist()
+        found: list[float] = self.one(events, cutoff).curves.cumulative.ravel().tolist()
         return found
 
     @property
@@ -238,10 +316,20 @@ class Scorer:
             "model_sha256": self.bundle.content_sha256,
         }
 
-    def _table(self, data: Dataset, curves: Curves, days: Sequence[int]) -> pl.DataFrame:
-        reading, window = self.model.target["reading"], self.config.target.window
-        asked = Asked.at(data.cutoffs[0], self.model.horizon, window)
-        return score_table.scored(data, curves, days, reading, asked, self._names)
+    def _table(
+        self, log: EventLog, data: Dataset, curves: Curves, days: Sequence[int]
+    ) -> pl.DataFrame:
+        target, cutoff = self.config.target, data.cutoffs[0]
+        asked = Asked.at(cutoff, self.model.horizon, target.window)
+        if self.model.entity.is_pair:
+            out = Past(log, cutoff, self.model.entity).out_of_stock()
+            wish = target.nudge
+            blocked = data.keys[PRODUCT].is_in(out.to_list()).to_numpy()
+            lead = wish.delivery + wish.channel
+            asked = replace(asked, nudge=Nudge(wish.quantile, lead, blocked))
+        return score_table.scored(
+            data, curves, days, self.model.target["reading"], asked, self._names
+        )
 
     def _small_log(self, events: Mapping[str, Any], cutoff: Cutoff) -> EventLog:
         """A log of a request: tables observed since the training log began, up to the cutoff."""
@@ -268,14 +356,13 @@ class Scorer:
             max_quarantined=0.0,
         )  # fmt: skip
         for name, table in log.tables.items():
-            late = table.frame["at"].max()
+            late = table.frame["at"].max() if table.dated else None
             if isinstance(late, int) and late > cutoff.at + _GRACE_US:
                 raise DataError(f"{name}: an event lies after the cutoff {cutoff}; leave it out")
         return log
 
-    def _dataset(
-        self, log: EventLog, cutoff: object, allow_stale: bool
-    ) -> tuple[Dataset, list[str]]:
+    def _asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> _Request:
+        """What is asked, with events as fresh as they must be, and what there is to say of them."""
         instant = Cutoff.parse(cutoff, log.timezone)
         self._check_money_and_clock(log)
         most, fresh, notes = self.config.data.max_staleness, log, list[str]()
@@ -289,7 +376,7 @@ class Scorer:
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
-        return self._features(fresh, instant), notes
+        return _Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
 
     def _check_money_and_clock(self, log: EventLog) -> None:
         """`DataError` if the log counts money or days otherwise than the model does."""
@@ -306,10 +393,13 @@ class Scorer:
                 f"{log.timezone}; load it with that zone"
             )
 
-    def _features(self, log: EventLog, cutoff: Cutoff) -> Dataset:
+    def _features(self, log: EventLog, cutoff: Cutoff, *, everyone: bool) -> Dataset:
+        """The rows of a cutoff: of pairs the eligible ones, unless everyone is wanted."""
+        entity = self.model.entity
+        wanted = None if everyone or not entity.is_pair else Wanted(self.model.active_within)
         data = dataset.build(
-            log, [cutoff], self._families, states=self.model.family_states, threads=self._threads,
-            memory=self._memory,
+            entities.prepared(log, entity), [cutoff], self._families, entity=entity, wanted=wanted,
+            states=self.model.family_states, threads=self._threads, memory=self._memory,
         )  # fmt: skip
         if data.names != self.model.columns:
             raise IntegrityError(
@@ -322,9 +412,13 @@ class Scorer:
         edges = packing.edges_of(self.model)
         dated = Cutoff.parse(self.model.dated, data.cutoffs[0].zone)
         states = self.model.processes.replayed(dated, data.cutoffs)
-        keys = pl.DataFrame({"customer_id": data.customers})
+        keys = data.keys.select(data.entity.keys)
         inputs = rows.build(data, states, edges.tolist())
-        return Curves(edges, self.model.curve.cumulative(inputs), keys)
+        cumulative = self.model.curve.cumulative(inputs)
+        if inputs.ending is None:
+            return Curves(edges, cumulative, keys)
+        still = Curves(edges, consuming(cumulative, inputs.ending, edges), keys)
+        return Curves(edges, cumulative, keys, still)
 
     def _typical(self) -> reasons.Reference:
         """The typical customer, which reasons are told against."""
@@ -344,7 +438,8 @@ class Scorer:
 
 def _not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
     """A note on the events that became known too late for the cutoff, if there are any."""
-    late = sum(int((table.frame["known"] >= cutoff.at).sum()) for table in log.tables.values())
+    dated = [table.frame for table in log.tables.values() if table.dated]
+    late = sum(int((frame["known"] >= cutoff.at).sum()) for frame in dated)
     return [f"{late:,} events known at or after {cutoff} were not used"] if late else []
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Family, Feature
+from ppi_ml.entities import CUSTOMER, PAIR
 
 BoolArray = NDArray[np.bool_]
 
@@ -21,7 +22,7 @@ _MANY_GAPS = 2.0
 
 FAMILY = Family(
     name="_segments",
-    entity="customer",
+    entity=(CUSTOMER, PAIR),
     needs=("order_lines",),
     features=(
         Feature("recent", "count", "purchases", "purchase days", "never null",

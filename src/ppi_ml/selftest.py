@@ -31,7 +31,7 @@ def record(answer: Answer, end: Cutoff, tables: Collection[str]) -> dict[str, An
         end: the training end, to which the customers are dated.
         tables: the tables that the model knows.
     """
-    requests = [_events(name, end, "returns" in tables) for name in _BOUGHT]
+    requests = [_events(name, end, tables) for name in _BOUGHT]
     return {
         "cutoff": str(end),
         "customers": requests,
@@ -55,7 +55,7 @@ def _worst(found: Sequence[float], expected: Sequence[float]) -> float:
     return float(np.max(np.abs(np.asarray(found) - np.asarray(expected))))
 
 
-def _events(name: str, end: Cutoff, returns: bool) -> dict[str, Any]:
+def _events(name: str, end: Cutoff, tables: Collection[str]) -> dict[str, Any]:
     order_lines = [
         {
             "customer_id": f"selftest-{name}",
@@ -78,4 +78,15 @@ def _events(name: str, end: Cutoff, returns: bool) -> dict[str, Any]:
         }
         for days in _RETURNED.get(name, ())
     ]
-    return {"order_lines": order_lines} | ({"returns": sent_back} if returns and sent_back else {})
+    further = {"returns": sent_back, "products": _products()}
+    known = {table: rows for table, rows in further.items() if table in tables and rows}
+    return {"order_lines": order_lines} | known
+
+
+def _products() -> list[dict[str, Any]]:
+    """What the made-up skus are, whichever column tells what a product is."""
+    columns = ("category", "category_group", "department", "brand")
+    return [
+        {"sku": f"sku-{i}", **dict.fromkeys(columns, f"selftest-{i % 2}"), "unit_size": 1.0 + i}
+        for i in range(3)
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import packing, selftest
+from ppi_ml import packing, run_outs, selftest
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
@@ -53,13 +53,19 @@ def write(folder: RunFolder, shipment: Shipment) -> None:
     write_json(path / "tuning.json", search)
     if shipment.backtest is not None:
         shipment.backtest.write_parquet(path / "backtest.parquet")
-    _predict(path / "predictions.parquet", scorer, log)
+    _predict(path, scorer, log)
 
 
-def _predict(path: Path, scorer: Scorer, log: EventLog) -> None:
-    """The score table at the end of the log."""
+def _predict(folder: Path, scorer: Scorer, log: EventLog) -> None:
+    """The score table at the end of the log; for pairs also as a list for people."""
     end = Cutoff.parse(scorer.model.dated, log.timezone)
-    scorer.score(log, end, allow_stale=True).to_parquet(path, index=False)
+    scores = scorer.score(log, end, allow_stale=True)
+    scores.to_parquet(folder / "predictions.parquet", index=False)
+    if scorer.of_pairs:
+        rows = run_outs.listed(pl.from_pandas(scores), scorer.model.horizon)
+        rows.write_csv(folder / "run_outs.csv")
+        text = run_outs.to_markdown(rows, str(end))
+        (folder / "run_outs.md").write_text(text, encoding="utf-8")
 
 
 def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:

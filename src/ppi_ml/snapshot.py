@@ -6,11 +6,12 @@ microseconds. Families work on ages, never on dates, so a feature cannot name it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
 
+from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 
@@ -26,22 +27,40 @@ def is_purchase() -> pl.Expr:
     return pl.col("order_type").is_in(list(PURCHASE_TYPES))
 
 
+_OF_LINES = ("purchases", "lines", "trips", "substitutes")
+_OF_DELIVERIES = ("arrivals", "on_the_way")
+_OF_CUSTOMERS = ("trips",)
+"""Views that hold the customer's own events, whatever a row is about."""
+
+
 def table_of(view: str) -> str:
-    """The table behind a view: purchases and lines are made of order lines."""
-    return "order_lines" if view in ("purchases", "lines") else view
+    """The table behind a view: purchases, lines, trips and substitutes are made of order lines."""
+    if view in _OF_DELIVERIES:
+        return "deliveries"
+    return "order_lines" if view in _OF_LINES else view
 
 
 @dataclass(frozen=True)
 class Past:
-    """Everything known before the cutoff about the customers of one log (or one bucket of it)."""
+    """Everything known before the cutoff about the customers of one log (or one bucket of it).
+
+    For pairs the log is one that `entities.prepared` has been through. `chosen` are the keys of
+    the rows that are wanted, None for all of them.
+    """
 
     log: EventLog
     cutoff: Cutoff
+    entity: Entity = ONE_CUSTOMER
+    chosen: pl.DataFrame | None = None
 
     def has(self, table: str) -> bool:
         """Whether the table exists and its record had begun before the cutoff."""
         found = self.log.tables.get(table)
         return found is not None and found.observed_from < self.cutoff
+
+    def only(self, rows: pl.DataFrame) -> Past:
+        """The same past for some of the rows: a frame with the keys."""
+        return replace(self, chosen=rows.select(self.entity.keys))
 
     def events(self, table: str) -> pl.DataFrame:
         """The known rows of a table with `age_us` (1 or more); sorted by customer and time."""
@@ -55,21 +74,42 @@ class Past:
         return self.cutoff.wall - self.log.tables[table].observed_from.wall
 
     @cached_property
+    def _bought(self) -> pl.DataFrame:
+        """The order lines that belong to purchases, of the chosen customers."""
+        lines = self.events("order_lines").filter(is_purchase())
+        return self._of_chosen(lines, ("customer_id",))
+
+    @cached_property
     def lines(self) -> pl.DataFrame:
-        """The order lines that belong to purchases."""
-        return self.events("order_lines").filter(is_purchase())
+        """The order lines that belong to purchases of the rows."""
+        if not self.entity.is_pair:
+            return self._bought
+        known = self._bought.filter(pl.col(PRODUCT).is_not_null())
+        return self._of_chosen(known, self.entity.keys)
+
+    def _of_chosen(self, frame: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+        if self.chosen is None:
+            return frame
+        wanted = self.chosen.select(keys).unique()
+        return frame.join(wanted, on=keys, how="semi", maintain_order="left")
 
     @cached_property
     def purchases(self) -> pl.DataFrame:
-        """One row per customer and local day with an order; sorted by customer and time.
+        """One row per entity and local day with an order; sorted by key and time.
 
         `age_us` of the day's first order, `gap_us` since the purchase before (null for the first),
         `orders`, `lines`, `units_e3`, `value_e4` (null if no price is known), `weekday` (Monday 0),
-        `minute` of the day (null where the table knows only days).
+        `minute` of the day (null where the table knows only days). For pairs also `amount_e6`, the
+        ln of what was bought (units times the size of the pack beside the usual one, in
+        millionths), `discount_e4` and `coded`, whether a promo code was used.
         """
+        return self._days(self.lines, self.entity.keys, self.entity.is_pair)
+
+    def _days(self, lines: pl.DataFrame, keys: tuple[str, ...], of_pairs: bool) -> pl.DataFrame:
         timed = self.log.tables["order_lines"].granularity == "instant"
+        further = _PAIR_DAY if of_pairs else {}
         days = (
-            self.lines.group_by("customer_id", pl.col("wall").floordiv(DAY_US).alias("day"))
+            lines.group_by(*keys, pl.col("wall").floordiv(DAY_US).alias("day"))
             .agg(
                 wall=pl.col("wall").min(),
                 age_us=pl.col("age_us").max(),
@@ -77,40 +117,141 @@ class Past:
                 lines=pl.len().cast(pl.Int64),
                 units_e3=pl.col("quantity_e3").sum(),
                 value_e4=_known_sum("value_e4"),
+                **further,
             )
-            .sort("customer_id", "wall")
+            .sort(*keys, "wall")
         )
         minute = pl.col("wall").mod(DAY_US).floordiv(_MINUTE_US)
+        # rows are sorted by key, so the row before is the purchase before, of the same key or none
+        same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(1) for key in keys)
         return days.with_columns(
-            gap_us=pl.col("wall").diff().over("customer_id"),
+            gap_us=pl.when(same).then(pl.col("wall").diff()),
             weekday=(pl.col("day") + _THURSDAY).mod(7),
             minute=minute if timed else pl.lit(None, dtype=pl.Int64),
         ).drop("wall", "day")
 
+    @cached_property
+    def trips(self) -> pl.DataFrame:
+        """One row per customer and local day with an order of anything; as `purchases`."""
+        return self._days(self._bought, ("customer_id",), of_pairs=False)
+
+    @cached_property
+    def substitutes(self) -> pl.DataFrame:
+        """Purchase days of other products of the same group since the pair's own last purchase.
+
+        One row per pair and such day: the keys and `age_us`.
+        """
+        last = self.entities.select(*self.entity.keys, GROUP, "silent_us")
+        days = (
+            self._bought.filter(pl.col(GROUP).is_not_null())
+            .group_by("customer_id", GROUP, PRODUCT, pl.col("wall").floordiv(DAY_US).alias("day"))
+            .agg(age_us=pl.col("age_us").max())
+            .rename({PRODUCT: "other"})
+        )
+        return (
+            last.join(days, on=("customer_id", GROUP))
+            .filter((pl.col("other") != pl.col(PRODUCT)) & (pl.col("age_us") < pl.col("silent_us")))
+            .group_by(*self.entity.keys, "day")
+            .agg(age_us=pl.col("age_us").max())
+            .drop("day")
+            .sort(*self.entity.keys, "age_us")
+        )
+
+    @cached_property
+    def _on_its_way(self) -> pl.DataFrame:
+        """The orders of each row with the age of their delivery, null where none is known."""
+        orders = self.lines.group_by(*self.entity.keys, "order_id").agg(
+            ordered_us=pl.col("age_us").max()
+        )
+        came = self.events("deliveries").group_by("order_id").agg(age_us=pl.col("age_us").min())
+        # orders of one instant differ in nothing but their arrival
+        latest = [*[False] * len(self.entity.keys), True, True]
+        return orders.join(came, on="order_id", how="left").sort(
+            *self.entity.keys, "ordered_us", "age_us", descending=latest
+        )
+
+    @cached_property
+    def arrivals(self) -> pl.DataFrame:
+        """The delivered orders of each row: `age_us` of the delivery, `way_us` since the order."""
+        way = pl.col("ordered_us") - pl.col("age_us")
+        return self._on_its_way.drop_nulls("age_us").with_columns(way_us=way.clip(lower_bound=0))
+
+    @cached_property
+    def on_the_way(self) -> pl.DataFrame:
+        """The orders of each row that are not known to be delivered: `age_us` of the order."""
+        recorded = pl.col("ordered_us") <= self.table_age_us("deliveries")
+        waiting = self._on_its_way.filter(pl.col("age_us").is_null() & recorded)
+        return waiting.with_columns(age_us="ordered_us")
+
+    def out_of_stock(self) -> pl.Series:
+        """The products that cannot be bought at the cutoff, as far as it is known (sorted).
+
+        A product is out when every one of its skus is, by the newest state of each.
+        """
+        if not self.has("stock"):
+            return pl.Series(PRODUCT, [], dtype=pl.String)
+        newest = self.events("stock").sort("at").group_by("sku").agg(pl.all().last())
+        there = newest.group_by(PRODUCT).agg(any=(pl.col("available") == "yes").any())
+        return there.filter(~pl.col("any"))[PRODUCT].drop_nulls().sort()
+
+    def keys_of(self, view: str) -> tuple[str, ...]:
+        """The key columns of a view: those of the entity, or the customer alone."""
+        return ("customer_id",) if view in _OF_CUSTOMERS else self.entity.keys
+
     def view(self, name: str) -> pl.DataFrame:
-        """A view by name, without its dates: `purchases`, `lines`, or a table of the log."""
-        if name in ("purchases", "lines"):
+        """A view by name, without its dates: one made of order lines, or a table of the log."""
+        if name in (*_OF_LINES, *_OF_DELIVERIES):
             frame: pl.DataFrame = getattr(self, name)
             return frame.drop(_DATES, strict=False)
-        return self.events(name).drop(_DATES)
+        events = self.events(name).drop(_DATES)
+        if not (self.entity.is_pair and PRODUCT in events.columns):
+            return self._of_chosen(events, ("customer_id",))
+        events = self._of_chosen(events.filter(pl.col(PRODUCT).is_not_null()), self.entity.keys)
+        last = self.entities.select(*self.entity.keys, "silent_us")
+        joined = events.join(last, on=self.entity.keys, how="left", maintain_order="left")
+        since = (pl.col("age_us") <= pl.col("silent_us")).fill_null(value=False)
+        return joined.with_columns(since_last=since).drop("silent_us")
 
     def view_age_us(self, name: str) -> int:
         """How long the record behind a view reaches back from the cutoff."""
         return self.table_age_us(table_of(name))
 
     @cached_property
-    def customers(self) -> pl.DataFrame:
-        """Who is a row: everybody with a purchase before the cutoff, sorted by id.
+    def entities(self) -> pl.DataFrame:
+        """Who is a row: everybody with a purchase before the cutoff, sorted by key.
 
-        `seen_us` is the age of the first purchase, `silent_us` of the last one.
+        `seen_us` is the age of the first purchase, `silent_us` of the last one, `purchases` their
+        number; for pairs also the group of the product.
         """
+        further = {GROUP: pl.col(GROUP).first()} if self.entity.is_pair else {}
         return (
-            self.purchases.group_by("customer_id")
-            .agg(seen_us=pl.col("age_us").max(), silent_us=pl.col("age_us").min())
-            .sort("customer_id")
+            self.purchases.group_by(self.entity.keys)
+            .agg(
+                seen_us=pl.col("age_us").max(),
+                silent_us=pl.col("age_us").min(),
+                purchases=pl.len().cast(pl.Int64),
+                **further,
+            )
+            .sort(self.entity.keys)
         )
 
 
 def _known_sum(column: str) -> pl.Expr:
     """The sum of a column, null where any value in the group is unknown."""
     return pl.when(pl.col(column).is_null().any()).then(None).otherwise(pl.col(column).sum())
+
+
+def _ln_amount() -> pl.Expr:
+    """ln of the units of a day, each times the size of its pack, in whole millionths."""
+    # less than a thousandth of a unit is stored as none, and would have no logarithm
+    units = pl.col("quantity_e3").clip(lower_bound=1) / 1e3
+    packs = (units * (pl.col(PACK) / LOG_UNIT).exp()).sum()
+    return (packs.log() * LOG_UNIT).round().cast(pl.Int64)
+
+
+_PAIR_DAY = {
+    GROUP: pl.col(GROUP).first(),
+    "amount_e6": _ln_amount(),
+    "discount_e4": ((pl.col("discount").fill_null(0.0)) * 10_000).round().cast(pl.Int64).sum(),
+    "coded": pl.col("promo_code").is_not_null().any(),
+}

@@ -53,6 +53,8 @@ class Spacing:
     test_cutoffs: int = 2
     settling: int = 0
     """Days at the end of the log whose events may not all be known yet."""
+    warm_up: int | None = None
+    """Days of log before the first cutoff; None: 90, or half the reach of the curve if more."""
 
 
 def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
@@ -67,7 +69,7 @@ def forward(start: Cutoff, end: Cutoff, horizon: int, spacing: Spacing) -> Plan:
     earliest of them. With too little history the horizon is shortened; where fewer than 28 days
     would be left of it, nothing is judged.
     """
-    first = _first_cutoff(start, end, horizon)
+    first = _first_cutoff(start, end, horizon, spacing.warm_up)
     settled = end.plus(-spacing.settling)
     room = settled.days_since(first)
     judged = _judged(horizon, floor(room / 2), spacing.every)
@@ -90,10 +92,10 @@ def _judged(horizon: int, most: int, every: int) -> int:
     return most - most % every if most > every else most
 
 
-def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int) -> Cutoff:
+def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int, warm_up: int | None) -> Cutoff:
     """The log must be old enough for its windows: 90 days, or half the reach where it allows."""
     length = end.days_since(start)
-    wanted = max(WARM_UP_DAYS, reach_of(start, end, horizon) / 2)
+    wanted = warm_up or max(WARM_UP_DAYS, reach_of(start, end, horizon) / 2)
     return start.plus(floor(min(wanted, length / 3)))
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import polars as pl
 
 from ppi_ml.errors import DataError
-from ppi_ml.events import EventLog, EventTable
+from ppi_ml.event_table import EventTable
+from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 
 _LOOK_BACK_DAYS = 180
@@ -27,11 +28,14 @@ def check(
 
     A table may be silent for `most_days`, or for as long as the longest silence of its own last
     180 days: a shop that sees one return a week is not stale after three days without one. The lag
-    with which its events become known comes on top.
+    with which its events become known comes on top. A table without dates cannot be stale, nor can
+    one whose rows hold until the next, such as stock: there, silence says that nothing changed.
     """
     notes: list[str] = []
     kept = dict(log.tables)
     for name, table in log.tables.items():
+        if not table.dated or table.holds:
+            continue
         if table.observed_from >= cutoff:
             continue  # it had not begun: its features are null, as in training
         silent, usual = _silence(table, cutoff)

@@ -9,11 +9,23 @@ from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
-from ppi_ml import dataset, inputs, judging, labels, packing, recipe, rows, shipping, splits
+from ppi_ml import (
+    dataset,
+    entities,
+    inputs,
+    judging,
+    labels,
+    packing,
+    recipe,
+    rows,
+    shipping,
+    splits,
+)
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family, Target
 from ppi_ml.engine.buckets import bytes_of
+from ppi_ml.entities import Entity
 from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.explain import Reference
@@ -26,11 +38,13 @@ from ppi_ml.runs import JOURNAL, PRIVATE, Run, RunFolder
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 from ppi_ml.shipping import Shipment
+from ppi_ml.snapshots import Wanted
 from ppi_ml.splits import Plan, Spacing
 from ppi_ml.tracking import Tracker, tracker_for
 from ppi_ml.tuning import Budget, Search, search
 
 SEASON_SD = 0.3
+_INTERVALS_OF_A_ROW, _LEAST_PAIRS, _WARM_UP_OF_PAIRS = 20, 2_000, 60
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class _Shelves:
     """What the config asks for, found on the shelves."""
 
     target: Target
+    entity: Entity
     families: list[Family]
     baselines: list[Baseline]
     plugins: tuple[Plugin, ...]
@@ -91,11 +106,15 @@ def _learn(
     log: EventLog, config: Config, found: _Shelves, folder: Path, say: Progress
 ) -> tuple[Shipment, int]:
     """Features, search, judgement, and the model that ships; with its number of training rows."""
-    folds = plan_of(log, config)
+    folds = plan_of(log, config, of_pairs=found.entity.is_pair)
+    found = replace(found, entity=entities.with_packs(found.entity, log))
+    whole, log = log, entities.prepared(log, found.entity)
+    if found.entity.is_pair and (lost := entities.unknown_products(log, found.entity)):
+        say.note(f"{lost:,} order lines name no known product; they are in no pair")
     with say.stage("building features", len(folds.cutoffs)) as step:
         data = dataset.build(
-            log, folds.cutoffs, found.families, threads=config.engine.threads,
-            memory=bytes_of(config.engine.memory), on_cutoff=step,
+            log, folds.cutoffs, found.families, entity=found.entity, wanted=_wanted(found, config),
+            threads=config.engine.threads, memory=bytes_of(config.engine.memory), on_cutoff=step,
         )  # fmt: skip
     with say.stage("fitting purchase processes", len(folds.cutoffs)) as step:
         states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
@@ -106,23 +125,36 @@ def _learn(
         chosen = _search(material, folds, config, folder, step)
     say.note(f"stages: {chosen.why}")
     scorecard, backtest = judging.judge(
-        material, folds, chosen.recipe, found.families, found.baselines, say
-    )
+        material, folds, chosen.recipe, found.families, found.baselines, say,
+        _wanted(found, config),
+    )  # fmt: skip
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
         fitted = recipe.fit(material, folds.final, chosen.recipe)
-        typical = recipe.typical(material, folds.final, fitted)
+        of_pairs = found.entity.is_pair  # of which reasons are not told yet
+        typical = None if of_pairs else recipe.typical(material, folds.final, fitted)
     say.note(f"ships: {in_words(fitted)}")
     model = _pack(fitted, typical, data, states, folds, found, log, config)
-    shipment = Shipment(model, config, log, folds, chosen, scorecard, backtest, found.plugins)
+    shipment = Shipment(model, config, whole, folds, chosen, scorecard, backtest, found.plugins)
     return shipment, len(material.part(folds.final)[0])
 
 
-def plan_of(log: EventLog, config: Config) -> Plan:
-    """The folds of a log under a config; `NotTrainableError` if not even one cutoff fits."""
+def _wanted(found: _Shelves, config: Config) -> Wanted | None:
+    """Which pairs are rows: those asked about, and no more of them than the model can use."""
+    if not found.entity.is_pair:
+        return None
+    most = max(_LEAST_PAIRS, config.model.max_rows // _INTERVALS_OF_A_ROW)
+    return Wanted(config.target.active_within, most, config.seed, in_stock=True)
+
+
+def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
+    """The folds of a log under a config; `NotTrainableError` if not even one cutoff fits.
+
+    Pairs (`of_pairs`) come back within weeks, so their first cutoff may stand earlier.
+    """
     spacing = Spacing(
         config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
-        ceil(_settling(log, config)),
+        ceil(_settling(log, config)), _WARM_UP_OF_PAIRS if of_pairs else None,
     )  # fmt: skip
     folds = splits.forward(log.observed_from, log.observed_until, config.target.horizon, spacing)
     if not folds.final.train:
@@ -143,7 +175,7 @@ def describe(config: Config, log: EventLog | None = None) -> str:
     """
     found = _shelves(config)
     log = inputs.load_log(config.data, found.plugins) if log is None else log
-    folds = plan_of(log, config)
+    folds = plan_of(log, config, of_pairs=found.entity.is_pair)
     judged = "too little history to judge: the model would ship unjudged"
     if folds.outer:
         judged = (
@@ -196,10 +228,12 @@ def _shelves(config: Config) -> _Shelves:
     plugins = load_plugins(config.plugins)
     targets = shelf("ppi_ml.targets", "TARGET", plugins)
     target = cast(Target, targets[config.target.name])
-    if (target.entity, target.kind) != ("customer", "duration") or target.reading not in READINGS:
+    known = target.entity in (entities.CUSTOMER, entities.PAIR)
+    if not known or target.kind != "duration" or target.reading not in READINGS:
         raise ConfigError(
-            f"target.name: {target.name}: what can be trained so far are readings of the customer "
-            f"curve: entity customer, kind duration, reading {' or '.join(READINGS)}"
+            f"target.name: {target.name}: what can be trained so far are readings of a survival "
+            f"curve: entity {entities.CUSTOMER} or {entities.PAIR}, kind duration, reading "
+            f"{' or '.join(READINGS)}"
         )
     owner = target if target.of is None else cast(Target, targets[target.of])
     if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
@@ -211,14 +245,26 @@ def _shelves(config: Config) -> _Shelves:
         )
     names = target.baselines if config.baselines == "auto" else config.baselines
     baselines = shelf("ppi_ml.baselines", "BASELINE", plugins)
+    asked = config.features
     return _Shelves(
         target,
+        entity_of(target.entity, config),
         dataset.for_the_model(
-            dataset.families(config.features.families, config.features.windows, plugins), plugins
+            dataset.families(asked.families, asked.windows, plugins, target.entity),
+            target.entity,
+            plugins,
         ),
         [cast(Baseline, baselines[name]) for name in names],
         plugins,
     )
+
+
+def entity_of(name: str, config: Config) -> Entity:
+    """What a row is about, as the config says it; what it says of pairs is nothing to customers."""
+    if name == entities.CUSTOMER:
+        return entities.ONE_CUSTOMER
+    asked = config.target
+    return Entity(name, asked.product, asked.group, asked.least_purchases)
 
 
 def _settling(log: EventLog, config: Config) -> float:
@@ -281,7 +327,7 @@ def _search(material: Material, folds: Plan, config: Config, folder: Path, step:
 
 def _pack(
     fitted: Mixture,
-    typical: Reference,
+    typical: Reference | None,
     data: Dataset,
     states: ProcessStates,
     folds: Plan,
@@ -302,6 +348,7 @@ def _pack(
         target=found.target.to_dict(),
         horizon=folds.asked,
         active_within=config.target.active_within,
+        entity=found.entity,
         typical=typical,
     )
 

@@ -79,7 +79,8 @@ def search(
         on_trial: called after every trial.
     """
     size = Size.of(material, outer_end)
-    start = choosing.first_recipe(default, size, stages, members)
+    of_pairs = material.data.entity.is_pair
+    start = choosing.first_recipe(default, size, stages, members, of_pairs)
     questions = [q for fold in inner if (q := ask(material, fold, outer_end, start)) is not None]
     if not questions:
         return Search(start, {}, (), choosing.said(start, size, stages, {}, material.metric))

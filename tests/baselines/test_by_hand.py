@@ -66,20 +66,22 @@ def answers(name, problem):
 
 
 @pytest.mark.parametrize(
-    ("name", "dates"),
+    ("name", "past", "dates"),
     [
         # own means 20, 20, 40: one-time buyers get their mean, 26.67
-        ("mean_gap", {"a": -10, "b": 10, "c": 11.67, "d": 35, "e": 17.67}),
+        ("mean_gap", "20.0%", {"a": -10, "b": 10, "c": 11.67, "d": 35, "e": 17.67}),
         # own medians 20, 10, 40: one-time buyers get their median, 20
-        ("median_gap", {"a": -10, "b": 0, "c": 5, "d": 35, "e": 11}),
+        ("median_gap", "20.0%", {"a": -10, "b": 0, "c": 5, "d": 35, "e": 11}),
+        # last gaps 30, 40, 40: one-time buyers get their median, 40
+        ("last_gap", "0.0%", {"a": 0, "b": 30, "c": 25, "d": 35, "e": 31}),
     ],
 )
-def test_a_gap_rule_believes_in_one_date(five, name, dates):
+def test_a_gap_rule_believes_in_one_date(five, name, past, dates):
     found = answers(name, five)
     for customer, until in dates.items():
         assert found[customer].tolist() == steps(until).tolist(), customer
     assert BASELINES[name].fit(five).note(five.data) == (
-        "the date of 20.0% of the rows was already past"
+        f"the date of {past} of the rows was already past"
     )
 
 

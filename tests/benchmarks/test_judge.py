@@ -1,8 +1,6 @@
 """The judge benchmark on a made-up case of the real format, and on a real one where it is there."""
 
 import json
-import os
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -47,7 +45,7 @@ def test_everybody_is_predicted(write_case, tmp_path, quick, task, daily):
 def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(
     write_case, tmp_path, capsys
 ):
-    write_case(tmp_path, "later", task="depletion")
+    write_case(tmp_path, "later", task="returns")
     broken = tmp_path / "public/broken"
     broken.mkdir()
     (broken / "case.json").write_text('{"name": "broken"}')
@@ -55,7 +53,7 @@ def test_tasks_without_a_target_and_folders_that_are_no_case_are_listed(
     (tmp_path / "judge.py").write_text("raise SystemExit('must not run')")
     assert judge.main(["--cases", str(cases), "--out", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr().out
-    assert "- later: not yet: no target answers depletion" in shown
+    assert "- later: not yet: no target answers returns" in shown
     assert "- broken: not a case: KeyError" in shown
     assert (tmp_path / "out/results.md").read_text() == shown
 
@@ -76,7 +74,7 @@ def test_wrong_arguments_end_with_2(write_case, tmp_path, capsys, monkeypatch, n
 
 
 def test_the_environment_stands_in_for_the_arguments(write_case, tmp_path, monkeypatch, capsys):
-    write_case(tmp_path, "later", task="depletion")
+    write_case(tmp_path, "later", task="returns")
     (tmp_path / "elsewhere.py").write_text("")
     monkeypatch.setenv("JUDGE_CASES", str(tmp_path / "public"))
     monkeypatch.setenv("JUDGE", str(tmp_path / "elsewhere.py"))
@@ -196,18 +194,11 @@ def test_judged_cases_are_kept_if_that_is_asked_for(write_case, tmp_path, monkey
     assert json.loads((out / "made.json").read_text())["measured"] == first.results[0].measured
 
 
-def real_judge():
-    root = os.environ.get("PPI_ML_DATA")
-    if root is None:
-        pytest.skip("PPI_ML_DATA is unset: the judge and its cases are not part of the repository")
-    return Path(root).parent / "judge/judge.py"
-
-
 @pytest.mark.real
-def test_the_judge_accepts_our_predictions(write_case, tmp_path, quick, capsys):
+def test_the_judge_accepts_our_predictions(write_case, tmp_path, quick, capsys, real_judge):
     cases = write_case(tmp_path, "made", reference=True).parent
     write_case(tmp_path, "later", task="timing", reference=True)
-    given = ["--cases", str(cases), "--judge", str(real_judge()), "--out", str(tmp_path / "out")]
+    given = ["--cases", str(cases), "--judge", str(real_judge), "--out", str(tmp_path / "out")]
     assert judge.main(given) == 0
     shown = capsys.readouterr().out
     for line in shown.splitlines()[2:4]:
@@ -220,9 +211,8 @@ def test_the_judge_accepts_our_predictions(write_case, tmp_path, quick, capsys):
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_real_case_beats_its_base_rate(tmp_path, capsys):
-    path = real_judge()
-    given = ["--cases", str(path.parent / "public"), "--out", str(tmp_path)]
+def test_a_real_case_beats_its_base_rate(tmp_path, capsys, real_judge):
+    given = ["--cases", str(real_judge.parent / "public"), "--out", str(tmp_path)]
     assert judge.main([*given, "cdnow_39_39_churn273"]) == 0
     row = capsys.readouterr().out.splitlines()[2].strip("| ").split(" | ")
     assert float(row[2]) < float(row[4]) - 0.1

@@ -1,4 +1,7 @@
-"""Every baseline of the shelf, found by its name, keeps the same promises."""
+"""Every baseline of the shelf, found by its name, keeps the same promises, here about customers.
+
+Those about pairs alone refuse customers; what they promise is tested in `baselines/test_pairs.py`.
+"""
 
 from dataclasses import replace
 
@@ -15,13 +18,18 @@ from ppi_ml.shelf import names, shelf
 
 BASELINES = shelf("ppi_ml.baselines", "BASELINE")
 HORIZON_ALONE = {"lightgbm_classifier"}
-RULES = {"mean_gap", "median_gap"}
+PAIRS_ALONE = {
+    "quantity_over_rate", "product_quantile", "shrunk_gap", "lognormal_residual", "gamma_poisson",
+    "renewals",
+}  # fmt: skip
+OF_CUSTOMERS = sorted(set(BASELINES) - PAIRS_ALONE)
+RULES = {"last_gap", "mean_gap", "median_gap"}
 SHARED_CURVE = {"base_rate", "kaplan_meier"}
-NEEDS_SIGHT = sorted(set(BASELINES) - set(PROCESSES) - RULES)
+NEEDS_SIGHT = sorted(set(OF_CUSTOMERS) - set(PROCESSES) - RULES)
 NEEDS_TWO_OUTCOMES = sorted(set(NEEDS_SIGHT) - SHARED_CURVE - {"lightgbm_cox"})
 CASES = [
     (name, metric)
-    for name in BASELINES
+    for name in OF_CUSTOMERS
     for metric in ("log_loss", "ibs")
     if metric == "log_loss" or name not in HORIZON_ALONE
 ]
@@ -75,7 +83,7 @@ def with_waits(problem, days, observed):
 
 def test_the_shelf_is_whole():
     assert set(names("ppi_ml.baselines")) == set(BASELINES)
-    assert HORIZON_ALONE | RULES | SHARED_CURVE | set(PROCESSES) <= set(BASELINES)
+    assert HORIZON_ALONE | RULES | SHARED_CURVE | PAIRS_ALONE | set(PROCESSES) <= set(BASELINES)
     for name, baseline in BASELINES.items():
         assert isinstance(baseline, Baseline)
         assert baseline.name == name
@@ -96,7 +104,7 @@ def test_it_gives_a_curve_for_every_row_of_another_cutoff(problems, curves, late
     assert (np.diff(found, axis=1) <= 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - HORIZON_ALONE))
+@pytest.mark.parametrize("name", sorted(set(OF_CUSTOMERS) - HORIZON_ALONE))
 def test_the_curve_ends_in_the_answer_for_the_horizon(curves, name):
     """Logistic regressions of earlier days may have put it a little lower."""
     end, alone = curves[name, "ibs"][:, -1], curves[name, "log_loss"][:, 0]
@@ -107,7 +115,7 @@ def test_the_curve_ends_in_the_answer_for_the_horizon(curves, name):
         assert end == pytest.approx(alone, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - HORIZON_ALONE))
+@pytest.mark.parametrize("name", sorted(set(OF_CUSTOMERS) - HORIZON_ALONE))
 def test_more_come_back_the_longer_one_waits(curves, name):
     """Purpose: a curve moves over the whole horizon, not at its end only."""
     mean = curves[name, "ibs"].mean(axis=0)
@@ -119,6 +127,12 @@ def test_more_come_back_the_longer_one_waits(curves, name):
 def test_without_a_curve_it_says_so(problems, name):
     with pytest.raises(NotTrainableError, match="horizon alone"):
         BASELINES[name].fit(problems["ibs"])
+
+
+@pytest.mark.parametrize("name", sorted(PAIRS_ALONE))
+def test_about_customers_a_baseline_of_pairs_says_what_to_do(problem, name):
+    with pytest.raises(NotTrainableError, match=r"about pairs .* leave it out of baselines"):
+        BASELINES[name].fit(problem)
 
 
 @each_case
@@ -203,7 +217,7 @@ def test_a_process_alone_is_its_survival_and_not_its_p_alive(problems, later, cu
     assert expected[histories.repeats == 0].min() > 0.05
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - SHARED_CURVE - RULES))
+@pytest.mark.parametrize("name", sorted(set(OF_CUSTOMERS) - SHARED_CURVE - RULES))
 def test_every_baseline_knows_more_than_the_base_rate(trained, problem, later, at_horizon, name):
     """Purpose: on a shop with customers who lapse, each ranks the lapsed above the loyal.
 
@@ -216,5 +230,5 @@ def test_every_baseline_knows_more_than_the_base_rate(trained, problem, later, a
             (frame["at"] >= cutoff.at) & (frame["at"] < cutoff.plus(problem.horizon).at)
         )["customer_id"]
         rows = later.rows_at(cutoff)
-        gone[rows] = ~later.customers_at(cutoff).is_in(back.unique().to_list()).to_numpy()
+        gone[rows] = ~later.keys_at(cutoff)["customer_id"].is_in(back.unique().to_list()).to_numpy()
     assert at_horizon[name][gone].mean() > at_horizon[name][~gone].mean() + 0.02

@@ -6,6 +6,7 @@ import pytest
 
 from ppi_ml.config import Config
 from ppi_ml.declare import Target
+from ppi_ml.entities import CUSTOMER, PAIR
 from ppi_ml.models.readings import READINGS
 from ppi_ml.scoring import Scorer
 from ppi_ml.shelf import names, shelf
@@ -23,7 +24,7 @@ def test_a_declaration_is_whole(name):
     assert target.name == name
     assert name in names("ppi_ml.targets")
     assert target.question.endswith("?")
-    assert target.entity == "customer"
+    assert target.entity in (CUSTOMER, PAIR)
     assert target.kind in ("duration", "probability")
     assert target.reading in READINGS
 

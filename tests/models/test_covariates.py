@@ -7,9 +7,9 @@ import pytest
 
 from ppi_ml.models import covariates
 from ppi_ml.models.covariates import RECENT_DAYS, Rows, Settings, process_hazards, sample_rows
-from ppi_ml.models.curve import expand
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.histories import Histories
+from ppi_ml.models.intervals import expand
 
 EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
 ROWS = Rows(  # one customer who bought once, one who bought three times

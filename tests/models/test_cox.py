@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ppi_ml.models import cox
 from ppi_ml.models.covariates import HAZARD_CEILING, HAZARD_FLOOR
 from ppi_ml.models.cox import Cox, PartialLikelihood, Waits
-from ppi_ml.models.curve import expand
+from ppi_ml.models.intervals import expand
 
 GOLDEN = Path(__file__).parents[1] / "oracles/curve_metrics_golden.json"
 JUDGED = json.loads(GOLDEN.read_text())["cox"]

@@ -14,9 +14,9 @@ from ppi_ml.models.covariates import (
     Settings,
     mean_of_processes,
 )
-from ppi_ml.models.curve import expand
 from ppi_ml.models.hazard import STAGES
 from ppi_ml.models.histories import Histories
+from ppi_ml.models.intervals import expand
 
 EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
 TREES = {"num_leaves": 4, "learning_rate": 0.1, "min_data_in_leaf": 50, "lambda_l2": 1.0}

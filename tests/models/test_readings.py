@@ -1,5 +1,6 @@
 """Readings of a curve, by hand and as a contract with the shelf of targets."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -15,6 +16,7 @@ from ppi_ml.models.readings import READINGS, Asked, churn, repurchase
 from ppi_ml.shelf import shelf
 
 TWO = Curves(np.array([0.0, 10.0, 100.0]), np.array([[0.0, 0.5, 1.4], [0.0, 0.0, 0.0]]))
+PAIRS = replace(TWO, consuming=Curves(TWO.edges, 2 * TWO.cumulative))  # what every reading needs
 DAY = date(2024, 2, 26)
 ASKED = Asked(40, 7, DAY)
 COLUMNS = [
@@ -43,7 +45,7 @@ def test_churn_is_the_survival_at_the_horizon():
 @pytest.mark.parametrize("reading", READINGS)
 def test_a_horizon_beyond_the_curve_is_refused(reading):
     with pytest.raises(UsageError, match=r"day 101.* day 100"):
-        READINGS[reading](TWO, Asked(101, 7, DAY))
+        READINGS[reading](PAIRS, Asked(101, 7, DAY))
 
 
 def test_repurchase_by_hand():
@@ -133,7 +135,10 @@ def test_columns_depend_on_what_is_asked_and_never_on_the_curves(horizon):
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_no_rows_give_the_same_columns(reading):
-    some, none = (READINGS[reading](Curves(TWO.edges, TWO.cumulative[:n]), ASKED) for n in (2, 0))
+    nobody = Curves(TWO.edges, TWO.cumulative[:0])
+    some, none = (
+        READINGS[reading](curves, ASKED) for curves in (PAIRS, replace(nobody, consuming=nobody))
+    )
     assert list(none) == list(some)
     assert {len(values) for values in none.values()} == {0}
     assert {n: v.dtype for n, v in none.items()} == {n: v.dtype for n, v in some.items()}

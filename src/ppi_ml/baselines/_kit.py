@@ -1,4 +1,7 @@
-"""What baselines share: curves of groups, logistic regressions, gap rules, a process read alone."""
+"""What baselines share: curves of groups, logistic regressions, gap rules, a process read alone.
+
+What is about pairs of a customer and a product alone stands at the end.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from ppi_ml import pair_rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
@@ -16,7 +21,9 @@ from ppi_ml.labels import within
 from ppi_ml.models import kaplan_meier
 from ppi_ml.models.curve import EDGES, Curves
 from ppi_ml.models.durations import Durations
+from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
+from ppi_ml.models.renewals import Refills
 from ppi_ml.problem import Problem
 from ppi_ml.rows import fit_processes
 
@@ -140,26 +147,32 @@ def logs(rows: Dataset, names: Sequence[str], *more: FloatArray) -> FloatArray:
 class GapRule:
     """The last purchase plus one gap, believed to the day: the rule that everybody uses.
 
-    `column` holds the customer's own gap (days, null after one purchase), `typical` the gap that
-    one-time buyers are given, `days` (k,) when survival is asked for. The curve is a step: 1
-    until the date, next to nothing after it. A date already past becomes the next day.
+    `gap` says how long the last purchase of every row lasts (n,), days; `days` (k,) when survival
+    is asked for. The curve is a step: 1 until the date, next to nothing after it. A date already
+    past becomes the next day.
     """
 
-    column: str
-    typical: float
+    gap: Callable[[Dataset], FloatArray]
     days: FloatArray
 
     @classmethod
     def of(cls, problem: Problem, column: str, middle: Callable[[FloatArray], float]) -> Self:
-        """The rule whose typical gap is the middle of the own gaps at the newest cutoff.
+        """The rule of the own gap that stands in a column (days, null after one purchase).
 
+        Who bought once is given the middle of the own gaps at the newest cutoff.
         `NotTrainableError` if nobody there has a gap.
         """
         newest = problem.data.cutoffs[-1]
         gaps = problem.data.column(column)[problem.data.rows_at(newest)]
         if np.isnan(gaps).all():
             raise NotTrainableError(f"nobody had bought twice by {newest}")
-        return cls(column, float(middle(gaps[~np.isnan(gaps)])), problem.days)
+        typical = float(middle(gaps[~np.isnan(gaps)]))
+
+        def gap(rows: Dataset) -> FloatArray:
+            own = rows.column(column)
+            return np.where(np.isnan(own), typical, own)
+
+        return cls(gap, problem.days)
 
     def __call__(self, rows: Dataset) -> FloatArray:
         """Survival at the days of the problem, (n, k)."""
@@ -169,8 +182,7 @@ class GapRule:
 
     def until(self, rows: Dataset) -> FloatArray:
         """Days from the cutoff to the date (n,), below 0 where it is already past."""
-        own = rows.column(self.column)
-        return np.where(np.isnan(own), self.typical, own) - rows.column(_ELAPSED)
+        return self.gap(rows) - rows.column(_ELAPSED)
 
     def note(self, rows: Dataset) -> str:
         """How many of the rows had waited longer than the rule allows."""
@@ -186,13 +198,61 @@ def process(problem: Problem, name: str) -> Predict:
 
     Never its P(alive), which is 1 for every one-time buyer of a BG/NBD.
     """
-    state = problem.state.get(name)
-    if state is None:
-        material, end = problem.material, problem.fold.end
-        fitted = fit_processes(material.data.at([end]), (name,), material.log.observed_from)
-        state = fitted.by_cutoff[str(end)][name]
+    state = _fitted(problem, name)
 
     def predict(asked: Dataset) -> FloatArray:
         return PROCESSES[name].survival(state, problem.histories(asked), problem.days)
 
     return predict
+
+
+def _fitted(problem: Problem, name: str) -> dict[str, float]:
+    """The state of a process at the end of the fold: the model's own where it has it."""
+    if problem.data.entity.is_pair:
+        return PROCESSES[name].fit(_histories(sampled(problem)))
+    if name in problem.state:
+        return problem.state[name]
+    material, end = problem.material, problem.fold.end
+    fitted = fit_processes(material.data.at([end]), (name,), material.log.observed_from)
+    return fitted.by_cutoff[str(end)][name]
+
+
+# ------------------------------------------------------------------ pairs
+
+
+def require_pairs(problem: Problem) -> None:
+    """`NotTrainableError` unless the rows are pairs of a customer and a product."""
+    if not problem.data.entity.is_pair:
+        raise NotTrainableError(
+            "this baseline is about pairs of a customer and a product, and the rows are customers; "
+            "leave it out of baselines, or choose a target about pairs, such as depletion"
+        )
+
+
+def sampled(problem: Problem) -> pl.DataFrame:
+    """The pairs that the processes are fitted on, as known at the end of the fold.
+
+    One row per pair, however long it has been silent: its keys and the columns of the family
+    refills, as float64.
+    """
+    return problem.material.data.samples[str(problem.fold.end)]
+
+
+def usual_gap(rows: Dataset) -> FloatArray:
+    """Days that one pack of the pair's product usually lasts (n,)."""
+    return np.exp(rows.column("refills__ln_usual_gap"))
+
+
+def own_clock(rows: Dataset) -> Refills:
+    """What pairs had bought (n,), in usual gaps of their product and amount; no product's lapse."""
+    nobody = np.full(len(rows), np.nan)
+    return pair_rows.refills(rows.column, rows.entity.least, nobody)
+
+
+def _histories(sample: pl.DataFrame) -> Histories:
+    """The five numbers of sampled pairs, in days; as `pair_rows.histories` has them of rows."""
+    x = sample["refills__purchases__count"].to_numpy() - 1.0
+    age = sample["refills__age__max"].to_numpy()
+    gaps = [sample[f"refills__ln_gap{sq}__sum"].fill_null(0.0).to_numpy() for sq in ("", "_sq")]
+    between = np.where(x > 0, age - sample["refills__elapsed__days_since"].to_numpy(), 0.0)
+    return Histories(x, between, age, gaps[0], np.maximum(gaps[1], gaps[0] ** 2 / np.maximum(x, 1)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from ppi_ml.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
     from ppi_ml.runs import Run
 
@@ -102,6 +104,47 @@ def write_table(frame: pd.DataFrame, path: Path, kind: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_parts(parts: Iterable[pl.DataFrame], path: Path, kind: str) -> dict[str, int]:
+    """Write a table that comes part by part, whole or not at all; how many rows of each status.
+
+    No more than one part is held in memory.
+    """
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    counts: dict[str, int] = {}
+    try:
+        with ExitStack() as stack:
+            target: Any = None
+            for part in parts:
+                first, target = target is None, target or _opened(part, temporary, kind, stack, pq)
+                if kind == "parquet":
+                    target.write_table(part.to_arrow().cast(target.schema))
+                elif kind == "csv":
+                    part.write_csv(target, include_header=first)
+                else:
+                    part.write_ndjson(target)
+                for status, n in part["status"].value_counts().iter_rows():
+                    counts[status] = counts.get(status, 0) + n
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return counts
+
+
+def _opened(
+    part: pl.DataFrame,
+    path: Path,
+    kind: str,
+    stack: ExitStack,
+    pq: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401  (a Parquet writer, or an open file)
+    if kind == "parquet":
+        return stack.enter_context(pq.ParquetWriter(path, part.to_arrow().schema))
+    return stack.enter_context(path.open("wb"))
 
 
 def lines_of(path: Path) -> list[str]:

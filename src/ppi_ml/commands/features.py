@@ -34,7 +34,10 @@ def run(
         return
     from ppi_ml import dataset
 
-    rows = dataset.catalogue(dataset.families([family] if family else "all"))
+    known = {own.name: own for own in dataset.every_family()}
+    if family is not None and family not in known:
+        dataset.families([family])  # says what there is instead
+    rows = dataset.catalogue([known[family]] if family else list(known.values()))
     say(rows if json else columns(rows))
 
 

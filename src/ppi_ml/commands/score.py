@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,9 @@ def run(
     explain: Annotated[
         int, typer.Option(min=0, help="Add so many reasons to each score; slow.", metavar="N")
     ] = 0,
+    top: Annotated[
+        int, typer.Option(min=0, help="Pairs: only the N that run out soonest.", metavar="N")
+    ] = 0,
     allow_stale: Annotated[
         bool, typer.Option("--allow-stale", help="Score although a table is old.")
     ] = False,
@@ -35,13 +39,19 @@ def run(
     threads: Threads = None,
     memory: Memory = None,
 ) -> None:
-    """Score the customers of a log as known at a cutoff."""
+    """Score the customers of a log, or what they buy, as known at a cutoff.
+
+    --top N keeps, for each customer, the N products that run out soonest.
+    """
     _kit.limit_threads(threads)
     written, days = _kit.format_of(out, kind), _kit.whole_numbers("--curve", curve)
     wanted = None if ids is None else _kit.lines_of(ids)
     if wanted is not None and everyone:
         raise UsageError("--ids and --all: give one of them")
-    from ppi_ml import scoring
+    import polars as pl
+
+    from ppi_ml import score_table, scoring
+    from ppi_ml.run_outs import soonest
 
     progress, scorer = (
         Progress(quiet),
@@ -50,6 +60,17 @@ def run(
     with progress.stage("reading events"):
         settings = inputs.data_settings(data, like=scorer.config.data)
         log = inputs.load_log(settings, inputs.plugins_of(data))
+    if top and not scorer.of_pairs:
+        raise UsageError("--top: this model scores customers; expected a model of pairs")
+    if scorer.of_pairs and wanted is None and not explain:
+        with progress.stage("scoring"):
+            notes = scorer.notes(log, cutoff, allow_stale=allow_stale)
+            parts = scorer.score_parts(
+                log, cutoff, everyone=everyone, days=days, allow_stale=allow_stale
+            )
+            kept = (soonest(part, top) if top else part for part in parts)
+            _say(out, _kit.write_parts(kept, out, written), notes, progress, json)
+        return
     with progress.stage("scoring"):
         table = scorer.score(
             log, cutoff, everyone=everyone, ids=wanted, days=days, allow_stale=allow_stale
@@ -61,12 +82,23 @@ def run(
             scored = table.loc[table["status"] == "scored", "customer_id"].tolist()
             reasons = scorer.explain(log, cutoff, scored, allow_stale=allow_stale)
             table = with_reasons(table, reasons, explain)
-    for note in table.attrs.get("notes", ()):
-        progress.note(note)
+    if top:
+        notes = table.attrs["notes"]
+        table = score_table.to_pandas(soonest(pl.from_pandas(table), top))
+        table.attrs["notes"] = notes
     _kit.write_table(table, out, written)
     counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}
-    said = ", ".join(f"{n:,} {status}" for status, n in counts.items())
-    answer = {"out": str(out), "rows": len(table), **counts, "notes": table.attrs["notes"]}
+    _say(out, counts, table.attrs["notes"], progress, json)
+
+
+def _say(
+    out: Path, counts: Mapping[str, int], notes: Sequence[str], progress: Progress, json: bool
+) -> None:
+    """What was written, and what there is to say of it."""
+    for note in notes:
+        progress.note(note)
+    said = ", ".join(f"{n:,} {status}" for status, n in counts.items()) or "no rows"
+    answer = {"out": str(out), "rows": sum(counts.values()), **counts, "notes": list(notes)}
     _kit.say(answer if json else f"{out}: {said}")
 
 

@@ -1,4 +1,4 @@
-"""The customer's rhythm: time waited, own gaps, and the history that the processes need.
+"""The rhythm of a customer or a pair: time waited, own gaps, and the history of the processes.
 
 Ages, life-time counts and spans are for the smooth models alone (`trees=False`): in a tree they
 would tell which date it is, and the tree would carry that date's luck forward.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from ppi_ml.declare import Expression, Family, Feature
+from ppi_ml.entities import CUSTOMER, PAIR
 from ppi_ml.features._kit import DAYS, MONEY
 
 LOG_UNIT = 1_000_000
@@ -32,7 +33,7 @@ def _waited() -> pl.Expr:
 
 FAMILY = Family(
     name="cadence",
-    entity="customer",
+    entity=(CUSTOMER, PAIR),
     needs=("order_lines",),
     rows={"purchases": _rows},
     features=(

@@ -16,19 +16,19 @@ _PRIOR_PURCHASES = 5.0
 """The shop's own share weighs as much as five purchases of this customer."""
 
 
-def _collect(frame: pl.DataFrame) -> dict[str, int]:
+def _collect(frame: pl.DataFrame) -> pl.DataFrame:
     """Units returned and bought, as whole thousandths, over all customers."""
     known = frame.filter(pl.col("returns__any__count").is_not_null())
-    sums = known.select(
+    return known.select(
         returned=(pl.col(_UNITS).fill_null(0) * QUANTITY).round().cast(pl.Int64).sum(),
         bought=(pl.col(_BOUGHT).fill_null(0) * QUANTITY).round().cast(pl.Int64).sum(),
     )
-    return {name: int(value) for name, value in sums.row(0, named=True).items()}
 
 
-def _fit(partial: Mapping[str, int]) -> State:
+def _fit(partial: pl.DataFrame) -> State:
     """The shop's share of units returned."""
-    return {"share": min(partial["returned"] / max(partial["bought"], 1), 1.0)}
+    returned, bought = partial.select("returned", "bought").row(0)
+    return {"share": min(returned / max(bought, 1), 1.0)}
 
 
 def _columns(state: State) -> Mapping[str, pl.Expr]:

@@ -7,7 +7,7 @@ smooth regression alone; a tree that could tell the date would learn that date's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ class Rows:
     the population lends to the customer's own; `recent` (n, 5) purchases in the last `RECENT_DAYS`;
     `value` (n,) mean money of a purchase, NaN if unknown; `mean_gap`, `median_gap` (n,) own gaps,
     NaN without one; `trees` (n, p) float32; `day` (n,) the cutoff's local day since 1970-01-01;
-    `key` (n,) a stable number of the customer for sampling and hold-out.
+    `key` (n,) a stable number of the customer for sampling and hold-out. `facts` (n, f) further
+    columns for the regression, named in `Settings.facts`; `ending` (n, m) how much higher the log
+    hazard of every interval is for a pair that is known to still consume, None for customers.
     """
 
     histories: Histories
@@ -49,17 +51,17 @@ class Rows:
     trees: Matrix
     day: FloatArray
     key: IntArray
+    facts: FloatArray | None = None
+    ending: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
 
     def take(self, rows: slice | NDArray[Any]) -> Rows:
         """Some of the rows: a slice, positions, or a mask."""
-        return Rows(self.histories.take(rows), *(
-            getattr(self, name)[rows]
-            for name in ("log_hazards", "gap_place", "recent", "value", "mean_gap", "median_gap",
-                         "trees", "day", "key")
-        ))  # fmt: skip
+        some = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        kept: dict[str, Any] = {n: None if v is None else v[rows] for n, v in some.items()}
+        return Rows(self.histories.take(rows), **kept)
 
     def smooth(
         self, row: IntArray, interval: IntArray, settings: Settings
@@ -106,6 +108,8 @@ class Settings:
     step_sd: float = 0.15
     whole_days: bool = False
     trees: Mapping[str, Any] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+    """Further columns of the regression, where the entity has them."""
     seed: int = 0
     threads: int = 2
 
@@ -175,6 +179,8 @@ def glm_columns(
     parts["waited_place"] = waited_place(rows, row, middle)
     for name in ("log_recency", "log_count", "log_age"):
         parts[f"{name}_x_log_middle"] = parts[name] * log_middle
+    if rows.facts is not None:
+        parts |= {f"fact_{name}": rows.facts[row, i] for i, name in enumerate(settings.facts)}
     for i, process in enumerate(settings.processes):
         parts[f"h_{process}"] = rows.log_hazards[row, interval, i]
     for j in range(len(settings.widths)):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ppi_ml.models import boost
 from ppi_ml.models.covariates import HAZARD_CEILING, HAZARD_FLOOR
-from ppi_ml.models.curve import PersonIntervals, expand
+from ppi_ml.models.intervals import PersonIntervals, expand
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

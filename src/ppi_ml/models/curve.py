@@ -1,4 +1,4 @@
-"""One survival curve per row, its readings, and the person-interval rows it is learned from.
+"""One survival curve per row, and its readings.
 
 S(d) = P(no event in [cutoff, cutoff + d)) = exp(-H(d)). The cumulative hazard H is known at
 shared interval edges and linear in between (piecewise-exponential). Unit of time: days since the
@@ -7,8 +7,8 @@ cutoff.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 EDGES = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 _MOST_DAYS = 90  # days at which a curve is judged
 _CELLS = 2_000_000  # survival values held at once while searching for windows: 16 MB per array
+_SLACK = 1e-9  # how far a survival curve may lie above one that bounds it, for rounding
 _SMALLEST = 1e-300  # keeps ln S finite where a formula has rounded S to 0
 
 
@@ -39,19 +39,23 @@ class Curves:
 
     edges: (m + 1,) days, from 0 strictly upwards. cumulative: (n, m + 1) cumulative hazard at the
     edges: first column 0, never decreasing, finite. keys: the entity keys, one row per curve in
-    the same order (pandas or polars), or None. Raises `DataError` if these rules are broken.
+    the same order (pandas or polars), or None. consuming: of pairs, the curves of the same rows
+    and edges given that the pair is still consuming, so never above the plain ones; None where
+    there are no such curves. Everything a curve says is said of the plain one. Raises `DataError`
+    if these rules are broken.
     """
 
     edges: FloatArray
     cumulative: FloatArray
     keys: pd.DataFrame | pl.DataFrame | None = None
+    consuming: Curves | None = None
 
     def __post_init__(self) -> None:
         edges = np.asarray(self.edges, dtype=np.float64)
         cumulative = np.asarray(self.cumulative, dtype=np.float64)
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "cumulative", cumulative)
-        _check_edges(edges)
+        check_edges(edges)
         if cumulative.ndim != 2 or cumulative.shape[1] != len(edges):
             raise DataError(
                 f"cumulative: expected shape (n, {len(edges)}), one column per edge, "
@@ -63,6 +67,8 @@ class Curves:
             raise DataError("cumulative: must start at 0 and never decrease along a row")
         if self.keys is not None and len(self.keys) != len(cumulative):
             raise DataError(f"keys: {len(self.keys)} rows for {len(cumulative)} curves")
+        if self.consuming is not None:
+            self._check_consuming(self.consuming)
 
     @classmethod
     def from_survival(
@@ -178,7 +184,20 @@ class Curves:
         """
         from ppi_ml.models.curve_figure import customer_curves
 
-        return customer_curves(self, ids, level=level, first_day=first_day)
+        return customer_curves(replace(self, consuming=None), ids, level=level, first_day=first_day)
+
+    def _check_consuming(self, still: Curves) -> None:
+        if not np.array_equal(still.edges, self.edges):
+            raise DataError("consuming: expected the edges of the plain curves, got others")
+        if len(still) != len(self):
+            raise DataError(f"consuming: {len(still)} rows for {len(self)} curves")
+        above = np.exp(-still.cumulative) > np.exp(-self.cumulative) + _SLACK
+        if above.any():
+            raise DataError(
+                "consuming: expected survival that is never above that of the plain curve, because "
+                "a pair that still consumes buys again no later; "
+                f"{above.any(axis=1).sum()} of {len(self)} rows are above it"
+            )
 
     def _check_reach(self, days: FloatArray) -> None:
         if not np.isfinite(days).all() or (days < 0).any():
@@ -209,92 +228,6 @@ def evaluation_days(horizon: int, metric: str) -> FloatArray:
     return np.unique(np.round(np.linspace(1, horizon, min(horizon, _MOST_DAYS))))
 
 
-@dataclass(frozen=True)
-class PersonIntervals:
-    """One row per entity and interval at risk, ordered by entity, then by interval.
-
-    row: which entity (k,). interval: which interval of the edges, from 0 (k,). exposure: days at
-    risk in it, above 0 (k,). event: 1.0 if the event fell into it, else 0.0 (k,).
-    """
-
-    row: IntArray
-    interval: IntArray
-    exposure: FloatArray
-    event: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-
-def interval_edges(
-    max_days: int,
-    event_days: npt.ArrayLike,
-    minimum_events: int,
-    keep: Collection[int] = (),
-) -> FloatArray:
-    """The edges `EDGES` up to max_days, thinned until each interval holds enough events, (m + 1,).
-
-    event_days: observed times to event, days; an event at T belongs to the interval (a, b] around
-    it. 0, max_days and the days in `keep` always stay, so an interval between two of those may
-    hold fewer than `minimum_events`. Raises `UsageError` if max_days is under 1 or
-    a kept day lies beyond it.
-    """
-    fixed = {0, max_days, *keep}
-    if max_days < 1 or min(fixed) < 0 or max(fixed) > max_days:
-        raise UsageError(
-            f"keep: expected days from 1 to max_days, here {max_days}, got {sorted(keep)}"
-        )
-    when = np.sort(np.asarray(event_days, dtype=np.float64))
-    when = when[when > 0]
-
-    def events_until(day: int) -> int:
-        return int(np.searchsorted(when, day, side="right"))
-
-    chosen = [0]
-    for edge in sorted(fixed | {day for day in EDGES if day < max_days})[1:]:
-        enough = events_until(edge) - events_until(chosen[-1]) >= minimum_events
-        if edge in fixed and not enough and chosen[-1] not in fixed:
-            chosen.pop()
-        if edge in fixed or enough:
-            chosen.append(edge)
-    return np.array(chosen, dtype=np.float64)
-
-
-def expand(
-    days: npt.ArrayLike,
-    observed: npt.ArrayLike,
-    edges: npt.ArrayLike,
-    day_granularity: bool,
-) -> PersonIntervals:
-    """Person-interval rows of n durations: what a piecewise-exponential model is fitted on.
-
-    days: (n,) time from cutoff to event or censoring, T. observed: (n,) whether it is an event.
-    edges: (m + 1,) days from 0 upwards. Intervals without exposure are absent, and what lies
-    beyond the last edge is censored there.
-
-    Timed tables: exposure is the time at risk in (a, b], and the event lies in the interval that
-    holds T. With `day_granularity` an event on local day c + k has T = k + 1, and its own day
-    carries exposure 0.5 because its time is not known; edges and days are then whole numbers.
-    Raises `DataError` for durations that break these rules.
-    """
-    time = np.asarray(days, dtype=np.float64)
-    happened = np.asarray(observed, dtype=np.bool_)
-    borders = np.asarray(edges, dtype=np.float64)
-    _check_edges(borders)
-    _check_durations(time, happened, borders, day_granularity)
-    ends = borders[1:]
-    last = np.searchsorted(ends, time, side="left")
-    within = happened & (time <= borders[-1])
-    counts = np.where(time > 0, np.minimum(last, len(ends) - 1) + 1, 0)
-    row = np.repeat(np.arange(len(time)), counts)
-    interval = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    event = (within[row] & (interval == last[row])).astype(np.float64)
-    exposure = np.minimum(time[row], ends[interval]) - borders[interval]
-    if day_granularity:
-        exposure -= 0.5 * event
-    return PersonIntervals(row, interval, exposure, event)
-
-
 def _survival(edges: FloatArray, cumulative: FloatArray, at: FloatArray) -> FloatArray:
     """exp(-H) at days within the reach, (n, len(at))."""
     left = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(edges) - 2)
@@ -304,21 +237,7 @@ def _survival(edges: FloatArray, cumulative: FloatArray, at: FloatArray) -> Floa
     return np.asarray(np.exp(-np.minimum(low + (high - low) * share, high)))
 
 
-def _check_edges(edges: FloatArray) -> None:
+def check_edges(edges: FloatArray) -> None:
+    """`DataError` unless the days rise strictly from 0 and there are at least two."""
     if edges.ndim != 1 or len(edges) < 2 or edges[0] != 0 or not (np.diff(edges) > 0).all():
         raise DataError("edges: expected at least two days, rising strictly from 0")
-
-
-def _check_durations(
-    time: FloatArray, happened: BoolArray, edges: FloatArray, day_granularity: bool
-) -> None:
-    if time.ndim != 1 or time.shape != happened.shape:
-        raise DataError(f"observed: expected shape {time.shape} like days, got {happened.shape}")
-    wrong = ~np.isfinite(time) | (time < 0) | (happened & (time <= 0))
-    if wrong.any():
-        raise DataError(
-            "days: expected finite times, above 0 for events and at least 0 otherwise; "
-            f"{wrong.sum()} of {len(time)} are not"
-        )
-    if day_granularity and ((time % 1 != 0).any() or (edges % 1 != 0).any()):
-        raise DataError("days: with day granularity, durations and edges are whole numbers")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 MOST_CURVES = len(PALETTE)
+_KEYS = ("customer_id", "product")
 _LONGEST_NAME = 16
 
 
@@ -59,7 +60,7 @@ def customer_curves(
         raise UsageError(f"level: expected a probability strictly between 0 and 1, got {level}")
     start = _day(first_day)
     rows, names = _chosen(curves, ids)
-    part = replace(curves, cumulative=curves.cumulative[rows], keys=None)
+    part = replace(curves, cumulative=curves.cumulative[rows], keys=None, consuming=None)
     shares = ((1 - level) / 2, 0.5, (1 + level) / 2)
     marks = np.column_stack([part.quantile(share) for share in shares])
     figure, (above, below) = sheet(
@@ -94,14 +95,25 @@ def _chosen(curves: Curves, ids: Iterable[object] | None) -> tuple[list[int], li
             f"ids: expected 1 to {MOST_CURVES} customers, got {len(asked)}; "
             "more curves cannot be told apart in one figure"
         )
-    row_of = {name: row for row, name in enumerate(names)}
-    unknown = sum(name not in row_of for name in asked)
+    rows_of = _rows_of(curves, names)
+    unknown = sum(name not in rows_of for name in asked)
     if unknown:
         raise UsageError(
             f"ids: {unknown} of {len(asked)} customers have no curve among these {len(curves)}; "
             "only customers with a purchase before the cutoff have one"
         )
-    return [row_of[name] for name in asked], asked
+    found = [row for name in asked for row in rows_of[name]][:MOST_CURVES]
+    return found, [names[row] for row in found]
+
+
+def _rows_of(curves: Curves, names: Sequence[str]) -> dict[str, list[int]]:
+    """Name, or customer alone, -> its rows: a customer has one curve for every product."""
+    rows: dict[str, list[int]] = {}
+    whole = names if curves.keys is None else curves.keys["customer_id"].to_list()
+    for row, (name, customer) in enumerate(zip(names, whole, strict=True)):
+        for known in dict.fromkeys((name, str(customer))):
+            rows.setdefault(known, []).append(row)
+    return rows
 
 
 def _names(curves: Curves) -> list[str]:
@@ -109,7 +121,9 @@ def _names(curves: Curves) -> list[str]:
         return [str(row) for row in range(len(curves))]
     if "customer_id" not in curves.keys.columns:
         raise UsageError("keys: expected a column customer_id, by which customers are chosen")
-    return [str(name) for name in curves.keys["customer_id"].to_list()]
+    keys = [name for name in _KEYS if name in curves.keys.columns]
+    columns = [curves.keys[name].to_list() for name in keys]
+    return [" ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
 
 
 def _day(given: date | str | None) -> date | None:

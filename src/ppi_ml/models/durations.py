@@ -45,6 +45,10 @@ class Durations:
         both["days"], both["observed"] = self.days, self.observed
         return both if dtype is None else both.astype(dtype)
 
+    def followed(self, days: float) -> NDArray[np.bool_]:
+        """Which rows were seen to the event, or for so many days (n,)."""
+        return np.asarray(self.observed | (self.days >= days))
+
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Durations:
         """The chosen rows."""
         return Durations(self.days[rows], self.observed[rows])

@@ -16,8 +16,9 @@ from ppi_ml.errors import NotTrainableError
 from ppi_ml.models import _arrays, hazard
 from ppi_ml.models._arrays import InputError
 from ppi_ml.models.covariates import Settings, sample_rows
-from ppi_ml.models.curve import Curves, expand, interval_edges
+from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
+from ppi_ml.models.intervals import expand, interval_edges
 from ppi_ml.models.matrix import MatrixRows, Scaling
 
 FloatArray = NDArray[np.float64]

@@ -24,8 +24,9 @@ from ppi_ml.models.likelihood import compress, maximise, require_trainable
 
 FloatArray = npt.NDArray[np.float64]
 
-_GRID: FloatArray = np.linspace(-5.0, 5.0, 21)  # standard deviations of ln(sigma_i)
-_LOG_GRID_WEIGHTS: FloatArray = -0.5 * _GRID**2 - logsumexp(-0.5 * _GRID**2)
+GRID: FloatArray = np.linspace(-5.0, 5.0, 21)
+"""Where ln(sigma_i) is looked at, in its standard deviations."""
+LOG_GRID_WEIGHTS: FloatArray = -0.5 * GRID**2 - logsumexp(-0.5 * GRID**2)
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 # Sd of the prior on (mean, ln between, ln within, ln spread). Where nobody has two gaps the data
@@ -80,11 +81,11 @@ class Gaps:
         """
 
         def formula(part: Histories, at: FloatArray) -> FloatArray:
-            closed = _closed_gaps(
-                state["mean"], state["between"] ** 2, _variances(state["within"], state["spread"]),
+            closed = closed_gaps(
+                state["mean"], state["between"] ** 2, variances(state["within"], state["spread"]),
                 part.repeats[:, None], part.gap_log_sum[:, None], part.gap_log_sumsq[:, None],
             )  # fmt: skip
-            level = closed.log_likelihood + _LOG_GRID_WEIGHTS
+            level = closed.log_likelihood + LOG_GRID_WEIGHTS
             elapsed = part.elapsed_days[:, None]
 
             def log_longer(gap: FloatArray) -> FloatArray:
@@ -93,7 +94,7 @@ class Gaps:
 
             return np.asarray(np.exp(log_longer(elapsed + at) - log_longer(elapsed)))
 
-        return evaluate_survival(histories, days, formula, cells=len(_GRID))
+        return evaluate_survival(histories, days, formula, cells=len(GRID))
 
 
 GAPS = Gaps()
@@ -123,11 +124,11 @@ def gaps_likelihood(
     mean, between2 = parameters[0], np.exp(2.0 * parameters[1])
     within, spread = np.exp(parameters[2:])
     x, total, squares, elapsed = columns[:, :, None]
-    sigma2 = _variances(within, spread)
-    closed = _closed_gaps(mean, between2, sigma2, x, total, squares)
+    sigma2 = variances(within, spread)
+    closed = closed_gaps(mean, between2, sigma2, x, total, squares)
     z = (np.log(elapsed) - closed.centre) / closed.sd
     log_longer = log_ndtr(-z)
-    terms = closed.log_likelihood + log_longer + _LOG_GRID_WEIGHTS
+    terms = closed.log_likelihood + log_longer + LOG_GRID_WEIGHTS
     value = logsumexp(terms, axis=1)
 
     V, away = closed.variance, total - x * mean
@@ -151,13 +152,13 @@ def gaps_likelihood(
         (posterior * by_mean).sum(),
         2.0 * (posterior * by_between).sum(),
         2.0 * (posterior * by_sigma).sum(),
-        2.0 * (posterior * by_sigma * spread * _GRID).sum(),
+        2.0 * (posterior * by_sigma * spread * GRID).sum(),
     ]
     return float(weight @ value), np.array(gradient)
 
 
 @dataclass(frozen=True)
-class _ClosedGaps:
+class ClosedGaps:
     """What closed gaps say for each sigma_i on the grid, all (n, grid).
 
     log_likelihood: of the x gaps, mu_i integrated out. centre, sd: of the next ln(gap).
@@ -170,11 +171,13 @@ class _ClosedGaps:
     variance: FloatArray
 
 
-def _closed_gaps(
+def closed_gaps(
     mean: float, between2: float, sigma2: FloatArray,
     x: FloatArray, total: FloatArray, squares: FloatArray,
-) -> _ClosedGaps:  # fmt: skip
-    """x, total, squares: (n, 1). With V = sigma^2 + x between^2 the x values are jointly normal
+) -> ClosedGaps:  # fmt: skip
+    """What the gaps say: x of them with sum `total` and sum of squares `squares`, (n, 1) each.
+
+    With V = sigma^2 + x between^2 the x values are jointly normal
     with the determinant sigma^(2x - 2) V, and mu_i given them has the variance
     sigma^2 between^2 / V.
     """
@@ -186,11 +189,12 @@ def _closed_gaps(
         + inside / sigma2 + away**2 / (np.maximum(x, 1.0) * V)
     )  # fmt: skip
     centre = mean + between2 * away / V
-    return _ClosedGaps(log_likelihood, centre, np.sqrt(sigma2 * (1.0 + between2 / V)), V)
+    return ClosedGaps(log_likelihood, centre, np.sqrt(sigma2 * (1.0 + between2 / V)), V)
 
 
-def _variances(within: float, spread: float) -> FloatArray:
-    return np.asarray(within**2 * np.exp(2.0 * spread * _GRID))
+def variances(within: float, spread: float) -> FloatArray:
+    """sigma_i^2 at the points of the grid, (grid,)."""
+    return np.asarray(within**2 * np.exp(2.0 * spread * GRID))
 
 
 def _start(histories: Histories) -> FloatArray:

@@ -22,8 +22,8 @@ from ppi_ml.models.covariates import (
     HAZARD_FLOOR,
     Settings,
 )
-from ppi_ml.models.curve import PersonIntervals, expand
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
+from ppi_ml.models.intervals import PersonIntervals, expand
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

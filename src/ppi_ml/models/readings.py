@@ -7,53 +7,25 @@ there are depends on what is asked, never on the curves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.models.curve import Curves, FloatArray
+from ppi_ml.models.asked import (
+    Asked,
+    Columns,
+    Nudge,
+    as_dates,
+    best_window,
+    by_day,
+    happened,
+    in_days,
+    later_than_horizon,
+    quantiles,
+)
+from ppi_ml.models.curve import Curves
+from ppi_ml.models.depletion import depletion
 
-Columns = dict[str, NDArray[np.generic]]
-"""Name -> (n,) values, in the order of the table; NaN and NaT are null."""
-
-ORDER_DAYS = (7, 14, 30, 60, 90, 180, 365)
-"""Days of the columns `p_order_<d>d`, as far as they lie below the horizon."""
-_QUANTILES = (10, 50, 90)  # per cent
-_EPOCH = date(1970, 1, 1)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of the curves of one cutoff.
-
-    horizon: days ahead, within the reach of the curves. window: width in days of the best window,
-    at most the horizon. first_day: the cutoff's local calendar day. elapsed: the part of that day
-    that had passed at the cutoff, in [0, 1); 0 for a cutoff at midnight.
-    """
-
-    horizon: int
-    window: int
-    first_day: date
-    elapsed: float = 0.0
-
-    @classmethod
-    def at(cls, cutoff: Cutoff, horizon: int, window: int) -> Asked:
-        """The same, on the clock of the cutoff's zone."""
-        days, passed = divmod(cutoff.wall, DAY_US)
-        return cls(horizon, window, _EPOCH + timedelta(days=days), passed / DAY_US)
-
-    def day_before(self, days: FloatArray) -> NDArray[np.datetime64]:
-        """The calendar day that is under way just before `days` after the cutoff; NaN gives NaT.
-
-        For a midnight that is ceil(days) - 1 days after the cutoff's own day: what happens within
-        half a day happens on that day. Never before it.
-        """
-        later = np.maximum(np.ceil(self.elapsed + days) - 1, 0.0)
-        found = np.datetime64(self.first_day, "D") + np.nan_to_num(later).astype("timedelta64[D]")
-        return np.where(np.isnan(days), np.datetime64("NaT", "D"), found)
+__all__ = ["READINGS", "Asked", "Columns", "Nudge", "churn", "depletion", "repurchase"]
 
 
 def churn(curves: Curves, asked: Asked) -> Columns:
@@ -83,43 +55,20 @@ def repurchase(curves: Curves, asked: Asked) -> Columns:
       both in it, and P(purchase in it). After a cutoff within a day the window begins and ends at
       that time of day, and touches one calendar day more than after midnight. Never null.
     """
+    days = quantiles(curves)
     return {
         **churn(curves, asked),
-        **_probabilities(curves, asked.horizon),
-        **_next(curves, asked),
-        **_best_window(curves, asked),
-    }
-
-
-def _probabilities(curves: Curves, horizon: int) -> Columns:
-    days = [*(day for day in ORDER_DAYS if day < horizon), horizon]
-    bought = 1.0 - curves.survival(np.array(days, dtype=np.float64))
-    return {f"p_order_{day}d": bought[:, i] for i, day in enumerate(days)}
-
-
-def _next(curves: Curves, asked: Asked) -> Columns:
-    days = {q: curves.quantile(q / 100) for q in _QUANTILES}
-    later = days[50] > asked.horizon
-    within = {q: np.where(np.isinf(found), np.nan, found) for q, found in days.items()}
-    return {
-        **{f"next_p{q}_days": found for q, found in within.items()},
-        **{f"next_p{q}_date": asked.day_before(found) for q, found in within.items()},
-        "later_than_horizon": later,
-    }
-
-
-def _best_window(curves: Curves, asked: Asked) -> Columns:
-    start, probability = curves.best_window(asked.window, within=asked.horizon)
-    first = np.datetime64(asked.first_day, "D") + start.astype("timedelta64[D]")
-    return {
-        "best_window_start": first,
-        "best_window_end": asked.day_before((start + asked.window).astype(np.float64)),
-        "best_window_probability": probability,
+        **by_day("p_order", happened(curves, asked), asked),
+        **in_days("next", days),
+        **as_dates("next", days, asked),
+        **later_than_horizon(days, asked),
+        **best_window(curves, asked),
     }
 
 
 READINGS: Mapping[str, Callable[[Curves, Asked], Columns]] = {
     "churn": churn,
     "repurchase": repurchase,
+    "depletion": depletion,
 }
 """Name of a target's reading -> how it is read."""

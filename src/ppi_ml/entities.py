@@ -1,0 +1,163 @@
+"""What a row is about: a customer, or a product that a customer buys (a pair).
+
+A product is a sku, or whatever column of the table `products` the target names: a category, a
+brand, a type. Every table that names a sku gets the product beside it, once per log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from ppi_ml.errors import DataError
+from ppi_ml.events import EventLog
+
+CUSTOMER, PAIR = "customer", "customer_product"
+PRODUCT, GROUP, PACK = "product", "product_group", "pack_e6"
+LOG_UNIT = 1_000_000
+"""Logarithms are kept as whole millionths, so that sums of them are exact."""
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    CUSTOMER: ("customer_id",),
+    PAIR: ("customer_id", PRODUCT),
+}
+
+
+Pack = tuple[str | None, str | None, float]
+"""A usual pack: of which product or group, in which unit, ln of its size."""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What a row is about; for pairs also what a product is.
+
+    `product` is "sku" or a column of `products`; `group` the column that a product falls back to
+    when little is known of it, None for no such level; `least` how many purchase days a pair
+    needs to be a row. `packs` are the usual sizes of packs, (product or group, unit of measure,
+    ln of the size), which a model keeps from its training; None: those of the log at hand.
+    """
+
+    name: str = CUSTOMER
+    product: str = "sku"
+    group: str | None = None
+    least: int = 1
+    packs: tuple[Pack, ...] | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that tell rows of one cutoff apart."""
+        return _KEYS[self.name]
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether a row is about a product of a customer."""
+        return self.name == PAIR
+
+
+ONE_CUSTOMER = Entity()
+
+
+def prepared(log: EventLog, entity: Entity) -> EventLog:
+    """The log with `product`, its group and the size of its packs where a table names a sku.
+
+    Nothing changes for customers. A line whose product is not known (no sku, or, where a product
+    is no sku, one of which the table `products` says nothing) has a null product and belongs to no
+    pair; `unknown_products` counts them. `DataError` if the log cannot say what a product is.
+    """
+    if not entity.is_pair or PRODUCT in log.tables["order_lines"].frame.columns:
+        return log
+    attributes = _attributes(log, entity)
+    tables = {}
+    for name, table in log.tables.items():
+        if name != "products" and "sku" in table.frame.columns:
+            joined = table.frame.join(attributes, on="sku", how="left", maintain_order="left")
+            if entity.product == "sku":
+                joined = joined.with_columns(pl.col("sku").alias(PRODUCT))
+            table = replace(table, frame=joined.with_columns(pl.col(PACK).fill_null(0)))
+        tables[name] = table
+    return replace(log, tables=tables)
+
+
+def unknown_products(log: EventLog, entity: Entity) -> int:
+    """How many order lines of a prepared log belong to no product; `DataError` if none does."""
+    products = log.tables["order_lines"].frame[PRODUCT]
+    if not products.count():
+        raise DataError(
+            f'target.product: no order line has a product, because "{entity.product}" is empty '
+            "for every line; fill that column, or set target.product to another one"
+        )
+    return products.null_count()
+
+
+def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
+    """sku -> product, its group, and how far the pack is from the usual one (ln, millionths)."""
+    if "products" not in log.tables:
+        if entity.product != "sku":
+            raise DataError(
+                f'target.product: "{entity.product}" is a column of the table products, which this '
+                "log does not have; load it, or set target.product to sku"
+            )
+        skus = log.tables["order_lines"].frame["sku"].drop_nulls().unique()
+        nothing = pl.lit(None, dtype=pl.String)
+        return pl.DataFrame({"sku": skus}).with_columns(
+            nothing.alias(PRODUCT), nothing.alias(GROUP), pl.lit(0, dtype=pl.Int64).alias(PACK)
+        )
+    named = _named(log, entity)
+    usual = _usual_packs(named, entity) if entity.packs is None else _frame(entity.packs)
+    among = named.with_columns(among=_among(entity)).join(
+        usual, on=("among", "unit"), how="left", nulls_equal=True, maintain_order="left"
+    )
+    # a pack of a unit or group without a usual size counts as the usual one
+    pack = ((pl.col("size") - pl.col("usual")) * LOG_UNIT).round().fill_null(0)
+    return among.select("sku", PRODUCT, _one_group(), pack.cast(pl.Int64).alias(PACK))
+
+
+def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
+    """sku -> product, group, ln of the size of its pack, and the unit of that."""
+    products = log.tables["products"].frame
+    known = [c for c in products.columns if products[c].dtype == pl.String]
+    for path, column in (("product", entity.product), ("group", entity.group)):
+        if column is not None and column not in known:
+            raise DataError(
+                f'target.{path}: the table products has no column of text called "{column}"; '
+                f"it has: {', '.join(known)}"
+            )
+    return products.select(
+        "sku",
+        pl.col(entity.product).alias(PRODUCT),
+        (pl.lit(None, dtype=pl.String) if entity.group is None else pl.col(entity.group)).alias(
+            GROUP
+        ),
+        size=pl.when(pl.col("unit_size") > 0).then(pl.col("unit_size").log()),
+        unit="unit_of_measure",
+    )
+
+
+def with_packs(entity: Entity, log: EventLog) -> Entity:
+    """The entity with the usual packs of a log, so that no later catalogue moves a date."""
+    if not entity.is_pair or "products" not in log.tables:
+        return entity
+    usual = _usual_packs(_named(log, entity), entity)
+    return replace(entity, packs=tuple(usual.iter_rows()))
+
+
+def _among(entity: Entity) -> pl.Expr:
+    """Packs are compared with those of the same product, or of the group where that is a sku."""
+    return pl.col(GROUP if entity.product == "sku" else PRODUCT)
+
+
+def _usual_packs(named: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+    known = named.with_columns(among=_among(entity)).drop_nulls("size")
+    mean = known.group_by("among", "unit").agg(usual=pl.col("size").sort().mean())
+    return mean.sort("among", "unit", nulls_last=True)
+
+
+def _frame(packs: tuple[Pack, ...]) -> pl.DataFrame:
+    schema = {"among": pl.String, "unit": pl.String, "usual": pl.Float64}
+    return pl.DataFrame([tuple(pack) for pack in packs], schema=schema, orient="row")
+
+
+def _one_group() -> pl.Expr:
+    """The group most skus of a product have, the first by name among equals; one per product."""
+    return pl.col(GROUP).drop_nulls().mode().sort().first().over(PRODUCT).alias(GROUP)

@@ -1,0 +1,131 @@
+"""When every row of a table occurred, became known, and what that says of the table as a whole."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import polars as pl
+
+from ppi_ml import cells
+from ppi_ml.errors import DataError
+from ppi_ml.instants import DAY_US
+from ppi_ml.ledger import Ledger
+
+Granularity = Literal["instant", "day"]
+
+# Where so many rows became known on one day, known_at tells of a migration and not of lateness.
+MIGRATED_SHARE, MIGRATED_SPAN_DAYS = 0.20, 10
+FAR_AHEAD_DAYS = 365
+JUDGED_ROWS = 50  # a smaller table shows neither
+
+
+def read(
+    frame: pl.DataFrame,
+    granularity: Granularity,
+    sure: bool,
+    zone: str,
+    lag_days: int,
+    ledger: Ledger,
+) -> tuple[dict[str, pl.Series], Granularity]:
+    """Columns `at` and `known` (n,), and the granularity: day where every cell is a mere date.
+
+    Args:
+        frame: a raw table with `occurred_at` and perhaps `known_at`.
+        granularity: what the source says of it.
+        sure: whether that is known for certain, whatever the cells look like.
+        zone: the business zone.
+        lag_days: how long after it occurred a row was known, where the table does not say.
+        ledger: where rows without a time, or with a mended one, are entered.
+    """
+    occurred = cells.read_times(frame["occurred_at"], "occurred_at", zone)
+    cells.enter(ledger, "occurred_at", occurred)
+    at = occurred.values
+    dates = not sure and occurred.dated.any() and (occurred.dated | at.is_null()).all()
+    granularity = "day" if dates else granularity
+    if granularity == "day":
+        at = cells.day_start(at, zone)
+        usual = cells.day_end(at, zone, lag_days)
+    else:
+        usual = cells.days_later(at, zone, lag_days)
+    if "known_at" not in frame.columns:
+        return {"at": at, "known": usual}, granularity
+    known, empty = moments(frame["known_at"], zone, ledger)
+    ledger.repair("known_at empty, so occurred_at + known_lag", empty)
+    known = known.zip_with(~empty, usual)
+    ledger.repair("known_at before occurred_at, moved to it", (known < at).fill_null(False))
+    later = pl.select(pl.max_horizontal(known, at)).to_series()
+    return {"at": at, "known": later}, granularity
+
+
+def moments(column: pl.Series, zone: str, ledger: Ledger) -> tuple[pl.Series, pl.Series]:
+    """(instants, rows where the cell is empty): a mere date is the end of that day.
+
+    What became known or was promised on a day is known or kept when that day is over, not when it
+    begins. An empty cell is null and breaks no rule.
+    """
+    found = cells.read_times(column, column.name, zone)
+    empty = found.broken.pop(f"{column.name} missing")
+    cells.enter(ledger, column.name, found)
+    at = found.values
+    if found.dated.any():
+        at = at.zip_with(~found.dated, cells.day_end(at, zone))
+    return at, empty
+
+
+def walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
+    """What the clock of the zone shows at each instant; 00:00 of the date in tables of days."""
+    shown = cells.clock_of(at, zone)
+    # Where the clock skips midnight, the day still starts at 00:00 of its date.
+    return shown // DAY_US * DAY_US if granularity == "day" else shown
+
+
+def far_ahead(walls: pl.Series) -> list[str]:
+    """A note if a few events lie so far after all others that they stretch the log."""
+    if len(walls) < JUDGED_ROWS:
+        return []
+    usual, last = walls.quantile(0.999, "lower"), walls.max()
+    if not isinstance(usual, int | float) or not isinstance(last, int):
+        return []
+    days = int(last - usual) // DAY_US
+    if days <= FAR_AHEAD_DAYS:
+        return []
+    return [
+        f"the last event ({_day(last)}) lies {days} days after 99.9 % of them; if its date is "
+        "wrong, mend it or set data.until, because it says where the log ends"
+    ]
+
+
+def late_share(frame: pl.DataFrame, zone: str) -> float | None:
+    """Share of rows known on a later local day than they occurred; `DataError` if migrated."""
+    if not frame.height:
+        return None
+    days = pl.DataFrame(
+        {
+            "known": cells.clock_of(frame["known"], zone) // DAY_US,
+            "occurred": frame["wall"] // DAY_US,
+        }
+    )
+    late = days.filter(pl.col("known") > pl.col("occurred"))
+    span = days.select(pl.col("occurred").max() - pl.col("occurred").min()).item()
+    if late.height and frame.height >= JUDGED_ROWS and span > MIGRATED_SPAN_DAYS:
+        day, rows = late["known"].value_counts().sort("count", "known").row(-1)
+        if rows > MIGRATED_SHARE * frame.height:
+            raise DataError(
+                f"{rows} of {frame.height} rows became known on one day, "
+                f"{_day(day * DAY_US)}, after the day they occurred: known_at tells "
+                "of a migration there, not of lateness. Leave known_at out and state "
+                "data.known_lag for this table, or give known_at its true times"
+            )
+    return late.height / frame.height
+
+
+def iso(wall: object) -> str | None:
+    """A wall time in microseconds as ISO text; null where there is none."""
+    if not isinstance(wall, int):
+        return None
+    return (datetime(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()
+
+
+def _day(wall: int) -> str:
+    return (date(1970, 1, 1) + timedelta(microseconds=wall)).isoformat()

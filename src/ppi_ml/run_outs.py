@@ -1,0 +1,77 @@
+"""Who runs out of what, when: the score table of pairs as a list for the people who write to them.
+
+Reads nothing but the score table, so the list never says anything else than the scores do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ppi_ml.entities import PRODUCT
+from ppi_ml.tables import Table
+
+SHOWN = 50
+"""Rows of the list in Markdown; the CSV file holds all of them."""
+_FAR = pl.date(9999, 12, 31)
+_COLUMNS: Mapping[str, str] = {
+    "customer_id": "customer",
+    PRODUCT: "product",
+    "runout_p50_date": "runs out about",
+    "runout_p10_date": "not before",
+    "runout_p90_date": "not after",
+    "nudge_date": "remind on",
+    "nudge_reason": "why then",
+    "chance": "chance to buy",
+}
+
+
+def soonest(scores: pl.DataFrame, top: int) -> pl.DataFrame:
+    """The rows of each customer that run out soonest, at most `top` of them, sorted as they were.
+
+    Rows without a run-out date come after all others; equal dates in the order of the products.
+    """
+    due = pl.col("runout_p50_days").fill_null(float("inf"))
+    place = pl.struct(due, PRODUCT).rank("ordinal").over("customer_id")
+    return scores.filter(place <= top)
+
+
+def listed(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """The list, soonest reminder first and the likeliest buyers of a day on top.
+
+    Pairs without a reminder stand at the end. `not before` and `not after` are the 10 % and 90 %
+    points of the run-out date of a customer who still uses the product; `chance to buy` is the
+    probability of a purchase within `horizon` days, low for those who have probably stopped.
+    """
+    bought = pl.col(f"p_next_{horizon}d")
+    chance = pl.format("{} % in " + str(horizon) + " days", (bought * 100).round(0).cast(pl.Int64))
+    return (
+        scores.filter(pl.col("status") == "scored")
+        .with_columns(pl.col(pl.Datetime).cast(pl.Date), chance=chance)
+        .sort(
+            pl.col("nudge_date").fill_null(_FAR), -bought, pl.col("runout_p50_days"),
+            "customer_id", PRODUCT, nulls_last=True,
+        )
+        .select(pl.col(name).alias(shown) for name, shown in _COLUMNS.items())
+    )  # fmt: skip
+
+
+def to_markdown(rows: pl.DataFrame, cutoff: str) -> str:
+    """The first rows of the list as Markdown, with what the dates mean."""
+    shown = rows.head(SHOWN)
+    body = [["" if cell is None else str(cell) for cell in row] for row in shown.iter_rows()]
+    table = Table(f"The first {shown.height:,} of {rows.height:,}", shown.columns, body)
+    return "\n".join(
+        [
+            "# Who runs out of what, when",
+            "",
+            f"As known on {cutoff}. A run-out date is when a customer who still uses the product",
+            "is likely to need the next pack; eight in ten such customers are expected to need it",
+            "between *not before* and *not after*. It is read from purchases: who stocks up, or",
+            "buys elsewhere, needs it at another time than the list says.",
+            "",
+            table.to_markdown(),
+            "",
+        ]
+    )
