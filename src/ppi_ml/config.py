@@ -156,13 +156,14 @@ class TargetSettings(Section):
     horizon: Length = 90
     """The question is asked about [cutoff, cutoff + horizon)."""
     active_within: Length = 180
-    """Eligible are customers with a purchase in so many days before the cutoff."""
+    """Eligible are customers, or pairs, with a purchase in so many days before the cutoff."""
     window: Length = 7
-    """Width of the best window of repurchase; at most the horizon, also where it is not given."""
+    """Width of the best window; at most the horizon, also where it is not given."""
     product: str = "sku"
     """Pairs only: what a product is: sku, or a column of the table products such as category."""
-    group: str | None = "category"
-    """Pairs only: the column of products that a product falls back to; null: there is none."""
+    group: str | None = "auto"
+    """Pairs only: the column of products that a product falls back to; auto: category for a sku,
+    category_group for a category, else none; null: none."""
     least_purchases: Count = 1
     """Pairs only: how often a customer must have bought a product to be asked about it."""
     nudge: NudgeSettings = NudgeSettings()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ppi_ml import aggregation
 from ppi_ml.declare import STANDARD_WINDOWS, Expression, Family, Feature, State
 from ppi_ml.engine.buckets import GIGABYTE, bucket_count, split
-from ppi_ml.entities import CUSTOMER, GROUP, ONE_CUSTOMER, PAIR, Entity, prepared
+from ppi_ml.entities import CUSTOMER, GROUP, GROUPS, ONE_CUSTOMER, PAIR, Entity, prepared
 from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _HISTORY: Mapping[str, tuple[str, ...]] = {CUSTOMER: ("cadence",), PAIR: ("cadence", "refills")}
 _ROW = ("silent_us", "purchases")
-_GROUPS = {"sku": "category", "category": "category_group"}
-"""What a product falls back to, where nobody says it: product -> a column of `products`."""
 States = dict[str, dict[str, State]]
 """Cutoff (ISO) -> family -> the state fitted on the past of that cutoff."""
 
@@ -321,7 +319,7 @@ def build_features(
     """
     if entity not in _HISTORY:
         raise UsageError(f'unknown entity "{entity}"; features exist for {" and ".join(_HISTORY)}')
-    about = ONE_CUSTOMER if entity == CUSTOMER else Entity(entity, product, _GROUPS.get(product))
+    about = ONE_CUSTOMER if entity == CUSTOMER else Entity(entity, product, GROUPS.get(product))
     log = prepared(log, about)
     asked = [cutoffs] if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) else cutoffs
     instants = [Cutoff.parse(c, log.timezone) for c in asked]

@@ -78,17 +78,15 @@ class Expression:
 class Fitted:
     """Columns that need a state learned from everybody's past at the cutoff.
 
-    `collect` turns one bucket's columns into a bounded partial: integers, one row per value of
-    `by`; partials are added up; `fit` makes the JSON state; `columns` applies a state. A training
-    row at cutoff s uses the state of s; scoring replays the state of the bundle.
+    `collect` turns the columns of everybody into bounded sums of integers; `fit` makes the JSON
+    state; `columns` applies a state. A training row at cutoff s uses the state of s; scoring
+    replays the state of the bundle.
     """
 
     collect: Callable[[pl.DataFrame], pl.DataFrame]
     fit: Callable[[pl.DataFrame], State]
     columns: Callable[[State], Mapping[str, pl.Expr]]
     describes: tuple[Expression, ...]
-    by: tuple[str, ...] = ()
-    """Key columns that the partial is split by; none: it is one row."""
 
 
 @dataclass(frozen=True)

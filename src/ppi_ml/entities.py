@@ -16,6 +16,10 @@ from ppi_ml.events import EventLog
 
 CUSTOMER, PAIR = "customer", "customer_product"
 PRODUCT, GROUP, PACK = "product", "product_group", "pack_e6"
+SKUS = "product_skus"
+"""Of a row of the table stock: how many skus its product has."""
+GROUPS: Mapping[str, str] = {"sku": "category", "category": "category_group"}
+"""What a product falls back to where nobody says it: product -> a column of `products`."""
 LOG_UNIT = 1_000_000
 """Logarithms are kept as whole millionths, so that sums of them are exact."""
 _KEYS: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +39,8 @@ class Entity:
     `product` is "sku" or a column of `products`; `group` the column that a product falls back to
     when little is known of it, None for no such level; `least` how many purchase days a pair
     needs to be a row. `packs` are the usual sizes of packs, (product or group, unit of measure,
-    ln of the size), which a model keeps from its training; None: those of the log at hand.
+    ln of the size), and `groups` the group of every product, which a model keeps from its training,
+    so that no other catalogue moves a date; None: those of the log at hand.
     """
 
     name: str = CUSTOMER
@@ -43,6 +48,7 @@ class Entity:
     group: str | None = None
     least: int = 1
     packs: tuple[Pack, ...] | None = None
+    groups: tuple[tuple[str, str], ...] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -72,11 +78,21 @@ def prepared(log: EventLog, entity: Entity) -> EventLog:
     for name, table in log.tables.items():
         if name != "products" and "sku" in table.frame.columns:
             joined = table.frame.join(attributes, on="sku", how="left", maintain_order="left")
-            if entity.product == "sku":
-                joined = joined.with_columns(pl.col("sku").alias(PRODUCT))
+            if entity.product == "sku":  # one that the catalogue does not list is a product, too
+                unlisted = ~pl.col("sku").is_in(attributes["sku"].implode())
+                own = pl.when(unlisted).then("sku").otherwise(PRODUCT)
+                joined = joined.with_columns(own.alias(PRODUCT))
+            if name == "stock":
+                joined = joined.join(_skus(attributes), on=PRODUCT, how="left")
+                joined = joined.with_columns(pl.col(SKUS).fill_null(1)).sort("at", "sku")
             table = replace(table, frame=joined.with_columns(pl.col(PACK).fill_null(0)))
         tables[name] = table
     return replace(log, tables=tables)
+
+
+def _skus(attributes: pl.DataFrame) -> pl.DataFrame:
+    """product -> how many skus it has in the catalogue."""
+    return attributes.drop_nulls(PRODUCT).group_by(PRODUCT).agg(pl.len().alias(SKUS))
 
 
 def unknown_products(log: EventLog, entity: Entity) -> int:
@@ -101,7 +117,9 @@ def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
         skus = log.tables["order_lines"].frame["sku"].drop_nulls().unique()
         nothing = pl.lit(None, dtype=pl.String)
         return pl.DataFrame({"sku": skus}).with_columns(
-            nothing.alias(PRODUCT), nothing.alias(GROUP), pl.lit(0, dtype=pl.Int64).alias(PACK)
+            pl.col("sku").alias(PRODUCT),
+            nothing.alias(GROUP),
+            pl.lit(0, dtype=pl.Int64).alias(PACK),
         )
     named = _named(log, entity)
     usual = _usual_packs(named, entity) if entity.packs is None else _frame(entity.packs)
@@ -110,7 +128,18 @@ def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
     )
     # a pack of a unit or group without a usual size counts as the usual one
     pack = ((pl.col("size") - pl.col("usual")) * LOG_UNIT).round().fill_null(0)
-    return among.select("sku", PRODUCT, _one_group(), pack.cast(pl.Int64).alias(PACK))
+    return among.select("sku", PRODUCT, _group(entity), pack.cast(pl.Int64).alias(PACK))
+
+
+def _group(entity: Entity) -> pl.Expr:
+    """The group of each product: the one it had in training, else the one of this catalogue."""
+    if entity.groups is None:
+        return _one_group()
+    if not entity.groups:  # trained without groups
+        return pl.lit(None, dtype=pl.String).alias(GROUP)
+    products, groups = (pl.Series(list(part)) for part in zip(*entity.groups, strict=True))
+    known = pl.col(PRODUCT).replace_strict(products, groups, default=None, return_dtype=pl.String)
+    return pl.coalesce(known, _one_group()).alias(GROUP)
 
 
 def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
@@ -123,9 +152,10 @@ def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
                 f'target.{path}: the table products has no column of text called "{column}"; '
                 f"it has: {', '.join(known)}"
             )
+    lasting = (pl.col("consumable") == "no").fill_null(value=False)  # a pan does not run out
     return products.select(
         "sku",
-        pl.col(entity.product).alias(PRODUCT),
+        pl.when(~lasting).then(entity.product).alias(PRODUCT),
         (pl.lit(None, dtype=pl.String) if entity.group is None else pl.col(entity.group)).alias(
             GROUP
         ),
@@ -134,12 +164,16 @@ def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
     )
 
 
-def with_packs(entity: Entity, log: EventLog) -> Entity:
-    """The entity with the usual packs of a log, so that no later catalogue moves a date."""
-    if not entity.is_pair or "products" not in log.tables:
+def as_trained(entity: Entity, log: EventLog) -> Entity:
+    """The entity with the packs and groups of a log, as a model keeps them."""
+    if not entity.is_pair:
         return entity
-    usual = _usual_packs(_named(log, entity), entity)
-    return replace(entity, packs=tuple(usual.iter_rows()))
+    if "products" not in log.tables:
+        return replace(entity, packs=(), groups=())
+    named = _named(log, entity)
+    grouped = named.select(PRODUCT, _one_group()).unique().drop_nulls().sort(PRODUCT)
+    usual = tuple(_usual_packs(named, entity).iter_rows())
+    return replace(entity, packs=usual, groups=tuple(grouped.iter_rows()))
 
 
 def _among(entity: Entity) -> pl.Expr:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ppi_ml.entities import PRODUCT
+from ppi_ml.entities import PRODUCT, SKUS
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.snapshot import is_purchase
@@ -48,19 +48,18 @@ class Future:
     def next_outage(self) -> pl.DataFrame:
         """Products that cannot be bought at some time from the cutoff on, with `days` until then.
 
-        0 for those that are out at the cutoff. A product is out while every one of its skus that
-        the table `stock` knows is; a sku counts as there until its first row.
+        0 for those that are out at the cutoff. A product is out while every one of its skus is; a
+        sku counts as there until its first row.
         """
         known = self.log.tables["stock"].frame.filter(pl.col("known") < self.as_of.at)
         there = (pl.col("available") == "yes").cast(pl.Int64)
         steps = known.sort("at", "sku").with_columns(
             step=there - there.shift(1, fill_value=1).over("sku"),
-            skus=pl.col("sku").n_unique().over(PRODUCT),
         )
         # of one instant, what comes back first: a product of which one sku takes the other's place
         # is never out
         steps = steps.sort("at", "step", descending=[False, True])
-        left = steps.with_columns(left=pl.col("skus") + pl.col("step").cum_sum().over(PRODUCT))
+        left = steps.with_columns(left=pl.col(SKUS) + pl.col("step").cum_sum().over(PRODUCT))
         before = pl.col("at") < self.cutoff.at
         wait = (pl.col("wall") - self.cutoff.wall) / DAY_US
         now = left.filter(before).group_by(PRODUCT).agg(out=pl.col("left").last() <= 0)

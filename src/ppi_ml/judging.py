@@ -51,7 +51,8 @@ def judge(
     with say.stage("judging out of time", 1 + len(baselines)) as step:
         test = _test_rows(material, fold, families, wanted)
         waits = labels.durations(test, material.log, material.log.observed_until)
-        followed = waits.followed(plan.horizon)
+        end = material.log.observed_until
+        followed = labels.uninterrupted(test, material.log, end, plan.horizon)
         test, waits = test.take(followed), waits.take(followed)
         try:
             fitted = recipe.fit(material, fold, chosen)

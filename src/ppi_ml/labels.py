@@ -63,6 +63,16 @@ def _at(data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff, settling: f
     return Durations(np.where(observed, days, ends), observed)
 
 
+def uninterrupted(data: Dataset, log: EventLog, as_of: Cutoff, horizon: float) -> NDArray[np.bool_]:
+    """Rows whose product could be bought for the whole horizon (n,), bought or not.
+
+    To judge on: keeping those who bought before a product went out, and not those who had not yet,
+    would make everybody look faster.
+    """
+    outages = [_until_outage(data, log, cutoff, as_of) for cutoff in data.cutoffs]
+    return np.asarray(np.concatenate(outages) >= horizon)
+
+
 def _until_outage(
     data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff
 ) -> NDArray[np.float64]:

@@ -158,8 +158,9 @@ def _model(
 
 
 def _entity(rows: Mapping[str, Any]) -> Entity:
-    packs = rows["packs"]
-    return Entity(**{**rows, "packs": packs and tuple(tuple(pack) for pack in packs)})
+    kept = {name: rows[name] for name in ("packs", "groups")}
+    tuples = {n: None if v is None else tuple(map(tuple, v)) for n, v in kept.items()}
+    return Entity(**{**rows, **tuples})
 
 
 def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, Any]) -> Mixture:

@@ -204,6 +204,6 @@ def fact_names(data: Dataset) -> tuple[str, ...]:
 
 
 def facts(data: Dataset) -> FloatArray:
-    """Their values (n, f); what is unknown is 0."""
+    """Their values (n, f); NaN is unknown, which the regression takes for the mean."""
     known = [_FACTS[name] for name in fact_names(data)]
-    return np.column_stack([np.nan_to_num(change(data.column(name))) for name, change in known])
+    return np.column_stack([change(data.column(name)) for name, change in known])

@@ -61,7 +61,8 @@ def ask(material: Material, fold: Fold, outer: Fold, start: Recipe) -> Question 
         return None
     data = material.data.at([fold.end])
     waits = labels.durations(data, material.log, outer.end, material.settling)
-    eligible = data.eligible(material.active_within) & waits.followed(horizon)
+    there = labels.uninterrupted(data, material.log, outer.end, horizon)
+    eligible = data.eligible(material.active_within) & there
     gone = ~labels.within(waits.take(eligible), horizon)
     if not gone.any() or gone.all():
         return None

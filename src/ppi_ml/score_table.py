@@ -86,12 +86,14 @@ def exactly(
         .otherwise(pl.lit("not_eligible"))
     )
     why = {
-        "no_history": "no purchase before the cutoff",
+        "no_history": "no purchase of a known product before the cutoff"
+        if PRODUCT in table.columns
+        else "no purchase before the cutoff",
         "not_eligible": f"bought too seldom, or not in the last {active_within} days"
         if PRODUCT in table.columns
         else f"no purchase in the last {active_within} days",
     }
-    keep = {"customer_id", "status", "reason", *_ALWAYS}
+    keep = {"customer_id", PRODUCT, "status", "reason", *_ALWAYS}
     values = [name for name in table.columns if name not in keep]
     return (
         whole.with_columns(status=status)

@@ -22,7 +22,7 @@ from ppi_ml import dataset, entities, packing, rows, score_table, selftest, sett
 from ppi_ml import explain as reasons
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
-from ppi_ml.engine.buckets import bucket_count, bytes_of, split
+from ppi_ml.engine.buckets import bucket_count, bytes_of
 from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
@@ -187,8 +187,9 @@ class Scorer:
         count = 1
         if self.model.entity.is_pair:
             count = bucket_count(asked.log, self._memory // _PAIR_MEMORY, self._threads)
-        for log in split(asked.log, count):
-            yield replace(asked, log=log)
+        for index in range(count):
+            part = asked.log if count == 1 else asked.log.bucket(index, count)
+            yield replace(asked, log=part)
 
     def _scored(
         self, asked: _Request, days: Sequence[int], *, everyone: bool

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import polars as pl
 
-from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, Entity
+from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 
@@ -186,13 +186,16 @@ class Past:
     def out_of_stock(self) -> pl.Series:
         """The products that cannot be bought at the cutoff, as far as it is known (sorted).
 
-        A product is out when every one of its skus is, by the newest state of each.
+        A product is out when every one of its skus is, by the newest state of each; a sku counts
+        as there until its first row.
         """
         if not self.has("stock"):
             return pl.Series(PRODUCT, [], dtype=pl.String)
         newest = self.events("stock").sort("at").group_by("sku").agg(pl.all().last())
-        there = newest.group_by(PRODUCT).agg(any=(pl.col("available") == "yes").any())
-        return there.filter(~pl.col("any"))[PRODUCT].drop_nulls().sort()
+        gone = newest.group_by(PRODUCT).agg(
+            out=(pl.col("available") == "no").sum(), skus=pl.col(SKUS).max()
+        )
+        return gone.filter(pl.col("out") >= pl.col("skus"))[PRODUCT].drop_nulls().sort()
 
     def keys_of(self, view: str) -> tuple[str, ...]:
         """The key columns of a view: those of the entity, or the customer alone."""
@@ -210,7 +213,13 @@ class Past:
         last = self.entities.select(*self.entity.keys, "silent_us")
         joined = events.join(last, on=self.entity.keys, how="left", maintain_order="left")
         since = (pl.col("age_us") <= pl.col("silent_us")).fill_null(value=False)
-        return joined.with_columns(since_last=since).drop("silent_us")
+        if "order_id" in joined.columns:  # what an older order brought is not the last purchase's
+            on = (*self.entity.keys, "order_id")
+            bought = self.lines.group_by(on).agg(ordered_us=pl.col("age_us").max())
+            joined = joined.join(bought, on=on, how="left", maintain_order="left")
+            of_last = pl.col("ordered_us") <= pl.col("silent_us")
+            since = since & of_last.fill_null(value=True)
+        return joined.with_columns(since_last=since).drop("silent_us", "ordered_us", strict=False)
 
     def view_age_us(self, name: str) -> int:
         """How long the record behind a view reaches back from the cutoff."""

@@ -107,10 +107,12 @@ def _learn(
 ) -> tuple[Shipment, int]:
     """Features, search, judgement, and the model that ships; with its number of training rows."""
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
-    found = replace(found, entity=entities.with_packs(found.entity, log))
+    found = replace(found, entity=entities.as_trained(found.entity, log))
     whole, log = log, entities.prepared(log, found.entity)
     if found.entity.is_pair and (lost := entities.unknown_products(log, found.entity)):
-        say.note(f"{lost:,} order lines name no known product; they are in no pair")
+        say.note(
+            f"{lost:,} order lines name no product that is known and consumed; they are in no pair"
+        )
     with say.stage("building features", len(folds.cutoffs)) as step:
         data = dataset.build(
             log, folds.cutoffs, found.families, entity=found.entity, wanted=_wanted(found, config),
@@ -176,6 +178,7 @@ def describe(config: Config, log: EventLog | None = None) -> str:
     found = _shelves(config)
     log = inputs.load_log(config.data, found.plugins) if log is None else log
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
+    entities.prepared(log, found.entity)  # says what is wrong with the products, if anything is
     judged = "too little history to judge: the model would ship unjudged"
     if folds.outer:
         judged = (
@@ -264,7 +267,13 @@ def entity_of(name: str, config: Config) -> Entity:
     if name == entities.CUSTOMER:
         return entities.ONE_CUSTOMER
     asked = config.target
-    return Entity(name, asked.product, asked.group, asked.least_purchases)
+    group = entities.GROUPS.get(asked.product) if asked.group == "auto" else asked.group
+    if group == asked.product:
+        raise ConfigError(
+            f"target.group: {group} is the product itself; expected a column of products that is "
+            "coarser, auto, or null"
+        )
+    return Entity(name, asked.product, group, asked.least_purchases)
 
 
 def _settling(log: EventLog, config: Config) -> float:

@@ -34,8 +34,16 @@ def test_files_are_scored_one_after_the_other_as_one_log_is(tmp_path, quick, mon
     assert {found["pairs"] for found in ways.values()} == {live}
     one, other = (tmp_path / name for name in ("scores.parquet", "scores-whole.parquet"))
     assert depletion_scale.are_same(one, other)
-    pl.read_parquet(other)[1:].write_parquet(other)
-    assert not depletion_scale.are_same(one, other)
+    whole = pl.read_parquet(other)
+    for changed, same in (
+        (whole[1:], False),
+        (whole.reverse().with_columns(pl.col("p_next_30d") + 1e-12), True),
+        (whole.with_columns(pl.col("p_next_30d") + 1e-6), False),
+        (whole.with_columns(p_next_30d=pl.lit(None, dtype=pl.Float64)), False),
+        (whole.with_columns(nudge_reason=pl.lit("never")), False),
+    ):
+        changed.write_parquet(other)
+        assert depletion_scale.are_same(one, other) is same
     found = [{"way": way, **made, **said} for way, said in ways.items()]
     part = depletion_scale.part_of([*found[:1], {**found[1], "same": False}], {})
     assert [check.passed for check in part.checks] == [True, False]

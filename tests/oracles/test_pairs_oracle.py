@@ -88,7 +88,9 @@ def others(o, pair):
 
 def sent_back(o, pair):
     last_day = o.days[pair][-1]
-    since = [r["quantity"] for r in o.of("returns", pair) if r["age"] <= last_day["age"]]
+    older = {r["order_id"] for r in o.lines[pair] if r["age"] > last_day["age"]}
+    since = [r["quantity"] for r in o.of("returns", pair)
+             if r["age"] <= last_day["age"] and r["order_id"] not in older]  # fmt: skip
     return {"returned__sum": sum(since) if since else None,
             "returned_share": min(sum(since) / last_day["units"], 1.0)}  # fmt: skip
 
@@ -217,7 +219,7 @@ def test_pairs_on_the_clock_of_their_product(entity, cutoff):
         gaps = np.log([d["gap"] for d in days[1:]]) - of["ln_gap"]
         gaps = gaps - of["exponent"] * np.array([d["amount"] for d in days[:-1]])
         kept = max(1 - sent_back(oracle, pair)["returned_share"], 0.05)
-        scale = of["ln_gap"] + of["exponent"] * (days[-1]["amount"] + np.log(kept))
+        scale = of["ln_gap"] + of["exponent"] * days[-1]["amount"] + np.log(kept)
         expected.append({
             "own_ln_sum": gaps.sum(), "own_ln_sumsq": (gaps**2).sum(), "ln_scale": scale,
             "elapsed_over_usual": days[-1]["age"] / np.exp(scale), "again": of["again"],

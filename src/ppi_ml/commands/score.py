@@ -60,6 +60,8 @@ def run(
     with progress.stage("reading events"):
         settings = inputs.data_settings(data, like=scorer.config.data)
         log = inputs.load_log(settings, inputs.plugins_of(data))
+    if explain and scorer.of_pairs:
+        raise UsageError("--explain: reasons are told of customers; this model scores pairs")
     if top and not scorer.of_pairs:
         raise UsageError("--top: this model scores customers; expected a model of pairs")
     if scorer.of_pairs and wanted is None and not explain:

@@ -34,7 +34,8 @@ _SUMS = ("gaps", "ln_gap", "ln_amount", "within_qq", "within_qg", "pairs", "agai
 
 
 def _rows() -> Mapping[str, pl.Expr]:
-    gap = (pl.col("gap_us") / DAYS).log()
+    # purchases are local days: two around one midnight are a day apart
+    gap = (pl.col("gap_us") / DAYS).clip(lower_bound=1.0).log()
     # what was bought at the beginning of the gap has to last until its end
     before = pl.when(pl.col("gap_us").is_not_null()).then(pl.col("amount_e6").shift(1))
     amount = before / LOG_UNIT
@@ -146,7 +147,7 @@ def _columns(state: State) -> Mapping[str, pl.Expr]:
     # rounding must not make the squares less than the mean's own
     least = pl.when(x > 0).then(own**2 / x).otherwise(0.0)
     kept = (1.0 - _returned()).clip(lower_bound=_LEAST_KEPT).log()
-    scale = usual + exponent * (pl.col("refills__ln_amount__last").fill_null(0.0) + kept)
+    scale = usual + exponent * pl.col("refills__ln_amount__last").fill_null(0.0) + kept
     return {
         "refills__customer_again": _loyalty(again),
         "refills__own_ln_sum": own,
@@ -215,7 +216,6 @@ FAMILY = Family(
         collect=_collect,
         fit=_fit,
         columns=_columns,
-        by=(PRODUCT, GROUP),
         describes=(
             _said("own_ln_sum", "sum of ln(gap over its usual length)"),
             _said("own_ln_sumsq", "sum of squares of these"),

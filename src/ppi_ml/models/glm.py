@@ -31,7 +31,8 @@ class PoissonGlm:
     intercept: float
 
     def log_hazard(self, columns: FloatArray) -> FloatArray:
-        """The log hazard (n,) of columns (n, q)."""
+        """The log hazard (n,) of columns (n, q); NaN counts as the mean of its column."""
+        columns = _filled(columns, self.centre)
         slopes = self.coefficients / self.spread
         result: FloatArray = columns @ slopes + (self.intercept - float(self.centre @ slopes))
         return result
@@ -56,6 +57,18 @@ class PoissonGlm:
         return cls(names, centre, spread, coefficients, float(data["intercept"]))
 
 
+def _filled(columns: FloatArray, means: FloatArray) -> FloatArray:
+    missing = np.isnan(columns)
+    return np.where(missing, means, columns) if missing.any() else columns
+
+
+def _means(columns: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted means of what is known (q,); 0 where nothing is."""
+    known = ~np.isnan(columns)
+    total = weights @ np.where(known, columns, 0.0)
+    return np.asarray(total / np.maximum(weights @ known, _SMALLEST_SPREAD))
+
+
 def fit_poisson(
     columns: FloatArray,
     events: FloatArray,
@@ -68,7 +81,7 @@ def fit_poisson(
     """Penalised maximum likelihood of events ~ Poisson(exposure x hazard).
 
     Args:
-        columns: (n, q) inputs.
+        columns: (n, q) inputs; NaN counts as the mean of its column.
         events: (n,) events in each person-interval.
         exposure: (n,) days at risk, > 0.
         names: q column names.
@@ -81,6 +94,7 @@ def fit_poisson(
     # one thread: sums in another order would change the last bits, and with them every hash
     with threadpool_limits(1, "blas"):
         weights = exposure / exposure.sum()
+        columns = _filled(columns, _means(columns, weights))
         centre = np.where(standardise, weights @ columns, 0.0)
         variance = weights @ columns**2 - (weights @ columns) ** 2
         spread = np.where(standardise, np.sqrt(np.maximum(variance, 0.0)), 1.0)
