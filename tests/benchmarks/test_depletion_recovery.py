@@ -79,11 +79,11 @@ def test_a_shop_is_learned_and_dated(quick, monkeypatch):
     assert found.pairs > 100
     assert found.error["run-out"] < found.error["product_quantile"]
     part = depletion_recovery.part_of([found], {"customers": 150})
-    assert [check.passed is None for check in part.checks] == [False]
+    assert f"{found.error['run-out']:.2f}; the best rule" in part.checks[0].cells[1]
     assert "| undisturbed | consumption alone drives purchases |" in part.tables
 
 
-def test_nothing_is_asked_where_nobody_looks_at_the_stock():
+def test_the_best_rule_is_shown_and_is_no_bound():
     numbers = dict.fromkeys((*depletion_rules.RULES, "run-out", "next purchase",
                              "the purchase itself"), 5.0)  # fmt: skip
     made = {"pairs": 9, "empty": 0.1, "typical": 20.0, "inside": 0.8, "later": 0.0,
@@ -94,6 +94,6 @@ def test_nothing_is_asked_where_nobody_looks_at_the_stock():
         depletion_recovery.Found("all by chance", error=worse, **made),
     ]
     part = depletion_recovery.part_of(found, {})
-    assert [check.passed for check in part.checks] == [False, None]
-    assert part.checks[0].cells[1:3] == ("5.10", "at most 5.00 (last_gap, the best rule)")
+    assert [check.passed for check in part.checks] == [None, None]
+    assert part.checks[0].cells[1:3] == ("5.10; the best rule, last_gap, 5.00", "")
     assert part.measured == "2026-01-02"
