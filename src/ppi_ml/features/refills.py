@@ -165,7 +165,8 @@ def _columns(state: State) -> Mapping[str, pl.Expr]:
 
 def _loyalty(again: pl.Expr) -> pl.Expr:
     """ln of how many of the customer's pairs came back, over what their products would expect."""
-    came, due = ((_repeats() > 0).sum(), again.sum())
+    expected = again + 0.0 * _repeats()  # a column even where every product says the same
+    came, due = ((_repeats() > 0).sum(), expected.sum())
     k = _PAIRS_OF_PRIOR
     return ((came.over("customer_id") + k) / (due.over("customer_id") + k)).log()
 

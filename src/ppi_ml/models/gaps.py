@@ -131,9 +131,36 @@ def gaps_likelihood(
     terms = closed.log_likelihood + log_longer + LOG_GRID_WEIGHTS
     value = logsumexp(terms, axis=1)
 
+    push = silence_slope(z) / closed.sd
+    posterior = np.exp(terms - value[:, None]) * weight[:, None]
+    gradient = gap_slopes(parameters, (x, total, squares), closed, push, z, posterior)
+    return float(weight @ value), np.array(gradient)
+
+
+def silence_slope(z: FloatArray) -> FloatArray:
+    """-d ln P(gap > z) / dz of a standard normal; a difference of logarithms would lose all digits
+    for large z.
+    """
+    return np.asarray(np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0)))
+
+
+def gap_slopes(
+    parameters: FloatArray,
+    gaps: tuple[FloatArray, FloatArray, FloatArray],
+    closed: ClosedGaps,
+    push: FloatArray,
+    z: FloatArray,
+    posterior: FloatArray,
+) -> list[float]:
+    """Slopes of the log-likelihood in mean, ln between, ln within and ln spread.
+
+    gaps: repeats, sum and sum of squares of ln(gap), (n, 1) each. push: (n, grid) what the open gap
+    adds per unit of ln(gap). z: where it lies. posterior: (n, grid) weights of the grid points.
+    """
+    x, total, squares = gaps
+    mean, between2, spread = parameters[0], np.exp(2.0 * parameters[1]), np.exp(parameters[3])
+    sigma2 = variances(np.exp(parameters[2]), spread)
     V, away = closed.variance, total - x * mean
-    # -d log_longer / d(sd z); the difference of two logarithms would lose all digits for large z
-    push = np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0)) / closed.sd
     stretch = push * z / (2.0 * closed.sd)  # the same for the squared sd
     shrunk = away * between2 * sigma2 / V**2
     by_mean = away / V + push * sigma2 / V
@@ -147,14 +174,12 @@ def gaps_likelihood(
         + 0.5 * np.where(x > 0, away**2 / (np.maximum(x, 1.0) * V) - 1.0, 0.0) * sigma2 / V
         - push * shrunk + stretch * sigma2 * (1.0 + x * between2**2 / V**2)
     )  # fmt: skip
-    posterior = np.exp(terms - value[:, None]) * weight[:, None]
-    gradient = [
-        (posterior * by_mean).sum(),
-        2.0 * (posterior * by_between).sum(),
-        2.0 * (posterior * by_sigma).sum(),
-        2.0 * (posterior * by_sigma * spread * GRID).sum(),
+    return [
+        float((posterior * by_mean).sum()),
+        float(2.0 * (posterior * by_between).sum()),
+        float(2.0 * (posterior * by_sigma).sum()),
+        float(2.0 * (posterior * by_sigma * spread * GRID).sum()),
     ]
-    return float(weight @ value), np.array(gradient)
 
 
 @dataclass(frozen=True)

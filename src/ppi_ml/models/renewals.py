@@ -23,10 +23,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, digamma, erfcx, log_ndtr, logsumexp
+from scipy.special import betaln, digamma, log_ndtr, logsumexp
 
 from ppi_ml.errors import NotTrainableError
-from ppi_ml.models.gaps import GRID, LOG_GRID_WEIGHTS, ClosedGaps, closed_gaps, variances
+from ppi_ml.models.gaps import (
+    GRID,
+    LOG_GRID_WEIGHTS,
+    ClosedGaps,
+    closed_gaps,
+    gap_slopes,
+    silence_slope,
+    variances,
+)
 from ppi_ml.models.likelihood import compress, maximise
 
 FloatArray = npt.NDArray[np.float64]
@@ -129,21 +137,8 @@ def likelihood(
     posterior = np.exp(terms - (value - kept[:, 0])[:, None]) * weight[:, None]
 
     still = (1.0 - stopped) * longer / silent
-    V, away = closed.variance, total - x * mean
-    push = np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0)) / closed.sd * still
-    stretch = push * z / (2.0 * closed.sd)
-    shrunk = away * between2 * sigma2 / V**2
-    by_mean = away / V + push * sigma2 / V
-    by_between = (
-        0.5 * between2 * (away**2 / V - x) / V
-        + push * shrunk + stretch * (between2 * sigma2 / V) * (sigma2 / V)
-    )  # fmt: skip
-    inside = squares - total**2 / np.maximum(x, 1.0)
-    by_sigma = (
-        0.5 * (inside / sigma2 - np.maximum(x - 1.0, 0.0))
-        + 0.5 * np.where(x > 0, away**2 / (np.maximum(x, 1.0) * V) - 1.0, 0.0) * sigma2 / V
-        - push * shrunk + stretch * sigma2 * (1.0 + x * between2**2 / V**2)
-    )  # fmt: skip
+    push = silence_slope(z) / closed.sd * still
+    slopes = gap_slopes(parameters, (x, total, squares), closed, push, z, posterior)
     by_stopped = (posterior * (1.0 - longer) / silent).sum(axis=1)
     s, w = survived[:, 0], weight
     base = digamma(alpha + beta) - digamma(alpha + beta + s)
@@ -155,14 +150,7 @@ def likelihood(
         share * alpha_by + (1.0 - share) * beta_by
         + (by_stopped * share * s / (firmness + s) ** 2).sum()
     )  # fmt: skip
-    gradient = [
-        (posterior * by_mean).sum(),
-        2.0 * (posterior * by_between).sum(),
-        2.0 * (posterior * by_sigma).sum(),
-        2.0 * (posterior * by_sigma * spread * GRID).sum(),
-        share * (1.0 - share) * d_share,
-        firmness * d_firm,
-    ]
+    gradient = [*slopes, share * (1.0 - share) * d_share, firmness * d_firm]
     return float(weight @ value), np.array(gradient)
 
 
