@@ -99,7 +99,7 @@ def build(folder: Path, asked: int, threads: int) -> dict[str, Any]:
     gone = ~labels.within(labels.durations(data.at(train), log, end), HORIZON)
     Loaded(_slim(log, train[0]), data, Fold(end, train, (end,)), gone).save(folder)
     return {
-        "customers": len(log.customers),
+        "customers": len(log.customer_ids),
         "lines": log.tables["order_lines"].frame.height,
         "rows": len(gone),
         "share": float(gone.mean()),

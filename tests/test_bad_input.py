@@ -94,13 +94,13 @@ FINE = {
 def test_odd_ids_are_text_like_any_other(tmp_path, cell):
     log = load(csv(tmp_path, GOOD, f"2,1,{cell},2011-07-02T10:00:00,1,2"))
     (value,) = next(csv_module.reader([cell]))
-    assert value in log.customers.to_list()
+    assert value in log.customer_ids.to_list()
     assert log.report.tables["order_lines"].kept == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, encoding):
-    assert load(csv(tmp_path, GOOD, encoding=encoding)).customers.to_list() == [SECRET]
+    assert load(csv(tmp_path, GOOD, encoding=encoding)).customer_ids.to_list() == [SECRET]
 
 
 def test_windows_line_ends_and_a_missing_last_one(tmp_path):

@@ -111,7 +111,7 @@ def test_a_quantity_that_is_none_is_quarantined_and_counted(tables, quantity):
     lines = bought(tables, ("quantity", pl.lit(quantity, pl.Float64)))
     log = load(tables, order_lines=lines)
     assert log.report.tables["order_lines"].rows_quarantined == 1
-    assert "newcomer" not in log.customers.to_list()
+    assert "newcomer" not in log.customer_ids.to_list()
 
 
 def test_a_quantity_below_a_thousandth_still_has_a_date(scorer, tables, end):

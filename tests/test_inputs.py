@@ -40,7 +40,7 @@ def test_frames_of_both_kinds_and_files_give_the_same_log(folder):
 def test_one_table_alone_is_the_order_lines_and_names_can_be_mapped():
     theirs = pd.DataFrame(LINES).rename(columns={"customer_id": "Client"})
     log = load(theirs, columns={"order_lines": {"customer_id": "Client"}}, currency="EUR")
-    assert log.customers.to_list() == ["a", "b"]
+    assert log.customer_ids.to_list() == ["a", "b"]
     assert (log.currency, log.timezone) == ("EUR", "UTC")
 
 
@@ -76,7 +76,7 @@ def test_a_table_that_is_nearly_named_like_one_of_ours_is_pointed_at():
 
 def test_lag_and_end_are_passed_on():
     log = load(pd.DataFrame(LINES), known_lag={"order_lines": "2d"}, until="2026-01-08")
-    assert log.customers.to_list() == ["a"]
+    assert log.customer_ids.to_list() == ["a"]
 
 
 def test_order_lines_are_required():

@@ -113,7 +113,7 @@ def test_the_bundle_holds_the_files_that_were_agreed(trained):
 def test_no_file_names_a_customer(trained):
     run, log = trained
     told = [path.read_text(encoding="utf-8") for path in run.bundle.iterdir()]
-    ids = [f'"{customer}"' for customer in log.customers]
+    ids = [f'"{customer}"' for customer in log.customer_ids]
     assert not [customer for customer in ids if any(customer in text for text in told)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from ppi_ml.declare import Expression, Family, Feature
+from ppi_ml.declare import Expression, Family, Feature, State
 from ppi_ml.instants import DAY_US
 from ppi_ml.snapshot import Past, table_of
 
@@ -19,17 +19,24 @@ _OBSERVED_SHARE = 4
 _SEEN = "_seen_us"
 
 
-def compute(family: Family, past: Past) -> pl.DataFrame:
+def compute(family: Family, past: Past, state: State | None = None) -> pl.DataFrame:
     """One row per entity of the past (sorted by key), one Float64 column per declared column.
 
-    The keys stand first. Columns of a family whose tables are absent are null throughout.
+    The keys stand first. Columns of a family whose tables are absent are null throughout. `state`
+    is what the views of the family learned, if they learn anything.
     """
     frame = past.entities.select(*past.entity.keys, "seen_us", "silent_us")
     for view in _views(family):
-        frame = _add_view(frame, family, view, past)
+        frame = _add_view(frame, family, view, past, state)
     for expression in family.expressions:
         frame = frame.with_columns(_safe(expression.compute()).alias(column_of(family, expression)))
     return frame.drop("seen_us", "silent_us")
+
+
+def table_behind(family: Family, view: str) -> str:
+    """The table whose record says how long a view of the family was observed."""
+    own = family.view(view)
+    return table_of(view) if own is None else own.of
 
 
 def column_of(family: Family, expression: Expression) -> str:
@@ -50,15 +57,20 @@ def _views(family: Family) -> list[str]:
     return list(dict.fromkeys(f.view for f in family.features))
 
 
-def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.DataFrame:
-    table = table_of(view)
+def _add_view(
+    frame: pl.DataFrame, family: Family, view: str, past: Past, state: State | None
+) -> pl.DataFrame:
+    own, table = family.view(view), table_behind(family, view)
     declared = [f for f in family.features if f.view == view]
     features = [f for f in declared if past.has(table) and past.has(f.since or table)]
     names = [name for f in declared for name, _ in f.columns(family.name) if f not in features]
     frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(n) for n in names)
     if not features:
         return frame
-    rows, keys = past.view(view), past.keys_of(view)
+    if own is None:
+        rows, keys = past.view(view), past.keys_of(view)
+    else:
+        rows, keys = own.make(past.seen, state), own.keys
     if family.rows and view in family.rows:
         rows = rows.with_columns(**family.rows[view]())
     raw = rows.group_by(keys).agg(
@@ -72,7 +84,7 @@ def _add_view(frame: pl.DataFrame, family: Family, view: str, past: Past) -> pl.
     frame = frame.join(raw, on=keys, how="left", maintain_order="left")
     # a view of the customer's own has been observed since the customer's first event in it
     seen = pl.col("seen_us") if keys == past.entity.keys else pl.col(_SEEN)
-    exposure = pl.min_horizontal(seen, past.view_age_us(view))
+    exposure = pl.min_horizontal(seen, past.table_age_us(table))
     return frame.with_columns(
         _finish(f, name, window, exposure).alias(name)
         for f in features

@@ -56,7 +56,8 @@ def read_text(cells: pl.Series, column: Column) -> Cells:
     text = _as_text(cells, column.name)
     stripped = text.str.strip_chars()
     repaired = {"surrounding spaces stripped": _differ(stripped, text)}
-    return Cells(_null_where(stripped, stripped == ""), repaired=repaired)
+    values = _null_where(stripped, stripped == "")
+    return Cells(values, _missing(values, column), repaired)
 
 
 def read_id(cells: pl.Series, column: Column) -> Cells:

@@ -18,7 +18,6 @@ from ppi_ml.entities import CUSTOMER, GROUP, GROUPS, ONE_CUSTOMER, PAIR, Entity,
 from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
-from ppi_ml.snapshot import table_of
 from ppi_ml.snapshots import Cut, Snapshot, Wanted, snapshot
 
 if TYPE_CHECKING:
@@ -342,7 +341,7 @@ def _describe(family: Family, name: str, declared: Feature | Expression) -> dict
         "family": family.name,
         "unit": declared.unit,
         "null": declared.null,
-        "table": table_of(declared.view),
+        "table": aggregation.table_behind(family, declared.view),
         "used_by": "trees and smooth models" if declared.trees else "smooth models",
     }
 

@@ -89,6 +89,40 @@ class Fitted:
     describes: tuple[Expression, ...]
 
 
+Seen = Callable[[str], "pl.DataFrame"]
+"""Table -> its known rows as a family may see them: `age_us` (1 or more) in place of dates, and
+`<x>_age_us` for a further time `<x>_at` (negative: still to come). Sorted by customer and time; no
+rows where the log has no such table."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Rows that a family makes of known events, where one table alone does not say it.
+
+    `make(seen, state)` gives a frame with `keys` and `age_us`; `state` is what the family learned,
+    None if it learns nothing. `of` is the table whose record says how long was observed.
+    """
+
+    name: str
+    of: str
+    make: Callable[[Seen, State | None], pl.DataFrame]
+    keys: tuple[str, ...] = ("customer_id",)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the views of a family need to know of everybody: a shop's own scale, a text model.
+
+    `collect` turns the known rows of a bucket of customers into a bounded frame that is simply
+    appended to those of other buckets; `fit` makes the JSON state of all of them, whatever the
+    order of the rows. A training row at cutoff s uses the state of s; scoring replays the state of
+    the bundle.
+    """
+
+    collect: Callable[[Seen], pl.DataFrame]
+    fit: Callable[[pl.DataFrame], State]
+
+
 @dataclass(frozen=True)
 class Family:
     """One file of features about one entity, computed from the past alone."""
@@ -97,11 +131,20 @@ class Family:
     entity: str | tuple[str, ...]
     """What its rows are about; several where the same declarations serve each of them."""
     needs: tuple[str, ...]
+    """Tables it reads; without the table behind a view, the columns of that view are null."""
     features: tuple[Feature, ...]
     rows: Mapping[str, Callable[[], Mapping[str, pl.Expr]]] | None = None
     """View -> row-level columns added to it before aggregation."""
     expressions: tuple[Expression, ...] = ()
     fitted: Fitted | None = None
+    views: tuple[View, ...] = ()
+    """Views of its own, beside those that every past has."""
+    learned: Learned | None = None
+    """What its views learn from everybody; a family has this or `fitted`."""
+
+    def view(self, name: str) -> View | None:
+        """Its own view of that name, None if it has none."""
+        return next((view for view in self.views if view.name == name), None)
 
     def serves(self, entity: str) -> bool:
         """Whether its rows can be about this entity."""

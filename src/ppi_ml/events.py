@@ -55,38 +55,23 @@ class EventLog:
         """Where the log ends, exclusive: where its order lines end."""
         return self.tables["order_lines"].observed_until
 
-    @property
-    def order_lines(self) -> pd.DataFrame:
-        """The order lines as pandas, times aware in the business zone, columns as in the schema."""
-        return self._pandas("order_lines")
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """A table by its name as pandas, such as `log.order_lines`: columns as in the schema.
 
-    @property
-    def returns(self) -> pd.DataFrame:
-        """The returns as pandas; no rows where the log has no such table."""
-        return self._pandas("returns")
+        Times are aware, in the business zone. No rows where the log has no such table.
+        """
+        if name not in TABLES:
+            raise AttributeError(
+                f"EventLog has no attribute {name}; its tables: {', '.join(TABLES)}"
+            )
+        return self._pandas(name)
 
-    @property
-    def deliveries(self) -> pd.DataFrame:
-        """The deliveries as pandas; no rows where the log has no such table."""
-        return self._pandas("deliveries")
-
-    @property
-    def usage(self) -> pd.DataFrame:
-        """What was used, as pandas; no rows where the log has no such table."""
-        return self._pandas("usage")
-
-    @property
-    def stock(self) -> pd.DataFrame:
-        """What could be bought and when, as pandas; no rows where the log has no such table."""
-        return self._pandas("stock")
-
-    @property
-    def products(self) -> pd.DataFrame:
-        """The products as pandas, without dates; no rows where the log has no such table."""
-        return self._pandas("products")
+    def __dir__(self) -> list[str]:
+        """What can be asked for, the tables included."""
+        return sorted({*super().__dir__(), *TABLES})
 
     @cached_property
-    def customers(self) -> pl.Series:
+    def customer_ids(self) -> pl.Series:
         """The ids of all customers with an event in any table, sorted (n,)."""
         ids = [t.frame["customer_id"] for t in self.tables.values() if t.of_customers]
         return pl.concat([column.unique() for column in ids]).unique().sort()
@@ -113,8 +98,8 @@ class EventLog:
         }
         if not any(frame.height for frame in frames.values()):
             raise UsageError(
-                f"no such customer among the {len(self.customers)} of this log; ids are text, as "
-                "in log.customers"
+                f"no such customer among the {len(self.customer_ids)} of this log; ids are text, "
+                "as in log.customer_ids"
             )
         return self._filtered(frames)
 
@@ -151,7 +136,9 @@ class EventLog:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{table.frame.height:,} {name}" for name, table in self.tables.items())
-        return f"EventLog({len(self.customers):,} customers, {sizes}, until {self.observed_until})"
+        return (
+            f"EventLog({len(self.customer_ids):,} customers, {sizes}, until {self.observed_until})"
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -160,7 +147,7 @@ class EventLog:
         )
         head = "<tr><th>table</th><th>rows</th><th>granularity</th><th>from</th><th>until</th></tr>"
         where = html.escape(f"{self.timezone}, {self.currency}")
-        return f"<p>{len(self.customers):,} customers, {where}</p><table>{head}{rows}</table>"
+        return f"<p>{len(self.customer_ids):,} customers, {where}</p><table>{head}{rows}</table>"
 
     @cached_property
     def _hashes(self) -> dict[str, pl.Series]:

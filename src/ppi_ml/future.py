@@ -13,7 +13,7 @@ import polars as pl
 from ppi_ml.entities import PRODUCT, SKUS
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.snapshot import is_purchase
+from ppi_ml.snapshot import is_purchase, without_cancelled
 
 _AT_LEAST_US = 1_000_000
 """An order in the very instant of the cutoff counts as one second after it."""
@@ -37,6 +37,9 @@ class Future:
         coming = table.frame.filter(
             is_purchase(), pl.col("at") >= self.cutoff.at, pl.col("known") < self.as_of.at
         )
+        if (cancelled := self.log.tables.get("cancellations")) is not None:
+            known = pl.col("known") < self.as_of.at
+            coming = without_cancelled(coming, cancelled.frame.filter(known))
         wait = pl.col("wall").min() - self.cutoff.wall
         if table.granularity == "day":
             return coming.group_by(keys).agg(days=wait / DAY_US + 1.0)

@@ -124,6 +124,13 @@ _QUANTITY_E3 = Derived("quantity_e3", decimals=3, of=("quantity",), most=MOST_UN
 _SKU = Column("sku", "id", "", "product unknown")
 _PRODUCT = Column("sku", "id", "", "quarantined", required=True)
 _ORDER = Column("order_id", "id", "", "order unknown")
+_OF_ORDER = Column("order_id", "id", "", "quarantined", required=True)
+_SHIPMENT = Column("shipment_id", "id", "", "quarantined", required=True)
+_PROMISED = Column("promised_at", "time", "instant", "nothing promised")
+_TICKET = Column("ticket_id", "id", "", "quarantined", required=True)
+_CURRENCY = Column("currency", "currency", "ISO 4217", "the currency of the log")
+_CAMPAIGN = Column("campaign", "text", "", "no campaign, or unknown")
+_CHANNEL = Column("channel", "text", "", "channel unknown")
 _YES_NO = ("yes", "no")
 _YES_NO_SPELLED = (("true", "yes"), ("false", "no"), ("1", "yes"), ("0", "no"))
 
@@ -133,15 +140,15 @@ _DECLARED = (
         about="what was ordered; the only table that is required",
         key=("order_id", "line_id"),
         own=(
-            Column("order_id", "id", "", "quarantined", required=True),
+            _OF_ORDER,
             Column("line_id", "id", "", "quarantined", required=True),
             _SKU,
             _QUANTITY,
             Column("unit_price", "number", "money", "price unknown", least=0, most=MOST_MONEY),
             Column("discount", "number", "money off the line", "none", least=0, most=MOST_MONEY),
-            Column("currency", "currency", "ISO 4217", "the currency of the log"),
+            _CURRENCY,
             Column("promo_code", "text", "", "no code"),
-            Column("channel", "text", "", "channel unknown"),
+            _CHANNEL,
             Column(
                 "order_type", "choice", "", "one_off", default="one_off", fills=True,
                 choices=("one_off", "subscription", "exchange", "replacement", "free"),
@@ -152,6 +159,51 @@ _DECLARED = (
             Derived("value_e4", decimals=4, of=("quantity", "unit_price"), minus="discount"),
         ),
         once_per="order_id",
+    ),
+    Table(
+        name="cancellations",
+        about="an order, or a line of one, that was called off; it is no purchase from then on",
+        key=("cancellation_id",),
+        own=(
+            Column("cancellation_id", "id", "", "quarantined", required=True),
+            _OF_ORDER,
+            Column("line_id", "id", "", "the whole order"),
+            Column("reason", "text", "", "no reason given"),
+        ),
+    ),
+    Table(
+        name="shipments",
+        about="a parcel that left the house",
+        key=("shipment_id",),
+        own=(
+            _SHIPMENT,
+            _ORDER,
+            _PROMISED,
+            Column("carrier", "text", "", "carrier unknown"),
+            Column("service", "text", "", "service unknown"),
+            Column("region", "text", "", "lane unknown"),
+        ),
+    ),
+    Table(
+        name="deliveries",
+        about="what arrived; occurred_at is the arrival",
+        key=("shipment_id",),
+        own=(_SHIPMENT, _ORDER, _PROMISED),
+    ),
+    Table(
+        name="delivery_exceptions",
+        about="what went wrong on the way",
+        key=("shipment_id", "occurred_at"),
+        own=(
+            _SHIPMENT,
+            _ORDER,
+            Column(
+                "code", "choice", "", "what went wrong is unknown",
+                choices=("delay", "damage", "failed_attempt", "lost"),
+                spellings=(("failed attempt", "failed_attempt"), ("delayed", "delay"),
+                           ("damaged", "damage")),
+            ),
+        ),
     ),
     Table(
         name="returns",
@@ -167,13 +219,82 @@ _DECLARED = (
         derived=(_QUANTITY_E3,),
     ),
     Table(
-        name="deliveries",
-        about="what arrived; occurred_at is the arrival",
-        key=("shipment_id",),
+        name="refunds",
+        about="money given back; its amount is above 0",
+        key=("refund_id",),
         own=(
-            Column("shipment_id", "id", "", "quarantined", required=True),
+            Column("refund_id", "id", "", "quarantined", required=True),
             _ORDER,
-            Column("promised_at", "time", "instant", "nothing promised"),
+            _SKU,
+            Column("amount", "number", "money", "amount unknown", above=0, most=MOST_MONEY),
+            _CURRENCY,
+        ),
+        derived=(Derived("amount_e4", decimals=4, of=("amount",)),),
+    ),
+    Table(
+        name="reviews",
+        about="what a customer said of an order or a product",
+        key=("review_id",),
+        own=(
+            Column("review_id", "id", "", "quarantined", required=True),
+            _ORDER,
+            _SKU,
+            Column("rating", "number", "stars", "no stars given", least=1, most=5),
+            Column("text", "text", "", "nothing written"),
+        ),
+        derived=(Derived("rating_e3", decimals=3, of=("rating",)),),
+    ),
+    Table(
+        name="tickets_opened",
+        about="a customer asked for help",
+        key=("ticket_id",),
+        own=(_TICKET, _ORDER, Column("topic", "text", "", "topic unknown"), _CHANNEL),
+    ),
+    Table(
+        name="tickets_closed",
+        about="a request for help was settled",
+        key=("ticket_id",),
+        own=(
+            _TICKET,
+            Column("csat", "number", "points", "not asked, or no answer", least=0, most=10),
+        ),
+        derived=(Derived("csat_e3", decimals=3, of=("csat",)),),
+    ),
+    Table(
+        name="surveys",
+        about="an answer to a survey: would you recommend us (nps, 0-10), were you content (csat)",
+        key=("survey_id",),
+        own=(
+            Column("survey_id", "id", "", "quarantined", required=True),
+            Column("kind", "choice", "", "quarantined", required=True, choices=("nps", "csat")),
+            Column("score", "number", "points", "no answer", least=0, most=10),
+        ),
+        derived=(Derived("score_e3", decimals=3, of=("score",)),),
+    ),
+    Table(
+        name="exposures",
+        about="what a customer was shown: content, a landing page, an influencer's link",
+        key=("exposure_id",),
+        own=(
+            Column("exposure_id", "id", "", "quarantined", required=True),
+            Column("content_tag", "text", "", "tag unknown"),
+            _CAMPAIGN,
+            Column("variant", "text", "", "no variant"),
+            _CHANNEL,
+        ),
+    ),
+    Table(
+        name="messages",
+        about="a message of the brand: sent is the brand's act, the rest are the customer's",
+        key=("message_id", "action", "occurred_at"),
+        own=(
+            Column("message_id", "id", "", "quarantined", required=True),
+            Column(
+                "action", "choice", "", "quarantined", required=True,
+                choices=("sent", "opened", "clicked", "unsubscribed"),
+            ),
+            _CAMPAIGN,
+            _CHANNEL,
         ),
     ),
     Table(
@@ -189,6 +310,19 @@ _DECLARED = (
             ),
         ),
         derived=(Derived("amount_e3", decimals=3, of=("amount",), most=MOST_UNITS),),
+    ),
+    Table(
+        name="consents",
+        about="what a customer allowed or denied from occurred_at on, until the next row",
+        key=("customer_id", "purpose", "occurred_at"),
+        own=(
+            Column("purpose", "text", "", "quarantined", required=True),
+            Column(
+                "granted", "choice", "", "quarantined", required=True,
+                choices=_YES_NO, spellings=_YES_NO_SPELLED,
+            ),
+        ),
+        holds=True,
     ),
     Table(
         name="stock",
@@ -224,6 +358,17 @@ _DECLARED = (
             ),
         ),
         of_customers=False,
+        dated=False,
+    ),
+    Table(
+        name="customers",
+        about="who a customer is: only what never changes, so it has no dates",
+        key=("customer_id",),
+        own=(
+            Column("signed_up_at", "time", "instant", "sign-up unknown"),
+            Column("region", "text", "", "region unknown"),
+            Column("acquisition_source", "text", "", "source unknown"),
+        ),
         dated=False,
     ),
 )  # fmt: skip

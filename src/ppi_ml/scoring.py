@@ -288,9 +288,9 @@ class Scorer:
         """
         instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
         log = entities.prepared(self._small_log(events, instant), self.model.entity)
-        if len(log.customers) != 1:
+        if len(log.customer_ids) != 1:
             raise DataError(
-                f"events: expected the events of one customer, got {len(log.customers)}; "
+                f"events: expected the events of one customer, got {len(log.customer_ids)}; "
                 "use score for several"
             )
         # Not checked for stale tables: how long one customer is silent says nothing of the export.
@@ -302,7 +302,7 @@ class Scorer:
             )
         curves = self._curves(data)
         rows_ = self._table(log, data, curves, ()).to_dicts()
-        return Prediction(log.customers[0], instant, rows_[0]["status"], rows_[0], curves, rows_)
+        return Prediction(log.customer_ids[0], instant, rows_[0]["status"], rows_[0], curves, rows_)
 
     def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
         """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
@@ -367,7 +367,7 @@ class Scorer:
         instant = Cutoff.parse(cutoff, log.timezone)
         self._check_money_and_clock(log)
         most, fresh, notes = self.config.data.max_staleness, log, list[str]()
-        if len(log.customers) > 1:  # how long one customer is silent says nothing of the export
+        if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
             fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
         notes += [
             f"{name}: the model was trained with this table, which is absent; its features are null"

@@ -11,9 +11,11 @@ from functools import cached_property
 
 import polars as pl
 
+from ppi_ml.cells import clock_of
 from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.schema import TABLES
 
 PURCHASE_TYPES = ("one_off",)
 _MINUTE_US = 60_000_000
@@ -25,6 +27,13 @@ _THURSDAY = 3
 def is_purchase() -> pl.Expr:
     """Which order lines make a purchase: a decision to buy, not a refill, exchange or gift."""
     return pl.col("order_type").is_in(list(PURCHASE_TYPES))
+
+
+def without_cancelled(lines: pl.DataFrame, called_off: pl.DataFrame) -> pl.DataFrame:
+    """The order lines that were not called off; a cancellation without a line is of all lines."""
+    whole = called_off.filter(pl.col("line_id").is_null()).select("order_id")
+    kept = lines.join(whole, on="order_id", how="anti", maintain_order="left")
+    return kept.join(called_off, on=("order_id", "line_id"), how="anti", maintain_order="left")
 
 
 _OF_LINES = ("purchases", "lines", "trips", "substitutes")
@@ -69,6 +78,24 @@ class Past:
         frame = self.log.tables[table].frame
         return frame.filter(pl.col("known") < self.cutoff.at).with_columns(age_us=age)
 
+    def seen(self, table: str) -> pl.DataFrame:
+        """The known rows of a table as families see them (`declare.Seen`)."""
+        if table not in self.log.tables:
+            return _no_rows(table)
+        if not TABLES[table].dated:
+            return self._aged(self.log.tables[table].frame, table)
+        return self._aged(self.events(table), table).drop(_DATES)
+
+    def _aged(self, frame: pl.DataFrame, table: str) -> pl.DataFrame:
+        """Ages in place of the further times of a table, on the local clock."""
+        times = [column.name for column in TABLES[table].own if column.kind == "time"]
+        ages = {
+            f"{name.removesuffix('_at')}_age_us": self.cutoff.wall
+            - clock_of(frame[name], self.cutoff.zone)
+            for name in times
+        }
+        return frame.with_columns(**ages).drop(times)
+
     def table_age_us(self, table: str) -> int:
         """Local calendar time from the start of a table's record to the cutoff."""
         return self.cutoff.wall - self.log.tables[table].observed_from.wall
@@ -77,6 +104,8 @@ class Past:
     def _bought(self) -> pl.DataFrame:
         """The order lines that belong to purchases, of the chosen customers."""
         lines = self.events("order_lines").filter(is_purchase())
+        if "cancellations" in self.log.tables:
+            lines = without_cancelled(lines, self.events("cancellations"))
         return self._of_chosen(lines, ("customer_id",))
 
     @cached_property
@@ -221,10 +250,6 @@ class Past:
             since = since & of_last.fill_null(value=True)
         return joined.with_columns(since_last=since).drop("silent_us", "ordered_us", strict=False)
 
-    def view_age_us(self, name: str) -> int:
-        """How long the record behind a view reaches back from the cutoff."""
-        return self.table_age_us(table_of(name))
-
     @cached_property
     def entities(self) -> pl.DataFrame:
         """Who is a row: everybody with a purchase before the cutoff, sorted by key.
@@ -243,6 +268,23 @@ class Past:
             )
             .sort(self.entity.keys)
         )
+
+
+def _no_rows(table: str) -> pl.DataFrame:
+    """The columns of a table as `seen` gives them, without rows."""
+    declared = TABLES[table]
+    kinds = {column.name: column.kind for column in declared.own}
+    ages = ["age_us"] if declared.dated else []
+    types: dict[str, type[pl.DataType]] = (
+        {"customer_id": pl.String} if declared.of_customers else {}
+    )
+    for name, kind in kinds.items():
+        if kind == "time":
+            ages.append(f"{name.removesuffix('_at')}_age_us")
+        else:
+            types[name] = pl.Float64 if kind == "number" else pl.String
+    types |= {derived.name: pl.Int64 for derived in declared.derived}
+    return pl.DataFrame(schema=types | dict.fromkeys(ages, pl.Int64))
 
 
 def _known_sum(column: str) -> pl.Expr:

@@ -77,16 +77,32 @@ def snapshot(at: Cut, wanted: Wanted | None) -> Snapshot:
     """All rows of one cutoff: everybody, or the pairs that are wanted."""
     if at.entity.is_pair:
         return _pairs(at, wanted)
-    frame = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), at.chosen)))
+    learned = _learned(at)
+    frame = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), at.chosen, learned)))
     frame, states = _fitted(frame.sort(at.entity.keys), at)
-    return Snapshot(frame, states)
+    return Snapshot(frame, learned | states)
 
 
-def _computed(past: Past, chosen: Sequence[Family]) -> pl.DataFrame:
-    """Keys, silence and purchases of the rows, and the columns of the families before states."""
+def _learned(at: Cut) -> dict[str, State]:
+    """What the views of the families know of everybody: learned here, or as it was given."""
+    found: dict[str, State] = {}
+    for family in at.chosen:
+        learned = family.learned
+        if learned is None:
+            continue
+        if at.states is not None:
+            found[family.name] = at.states[family.name]
+            continue
+        parts = at.each(lambda bucket, own=learned: own.collect(at.past(bucket).seen))  # type: ignore[misc]
+        found[family.name] = learned.fit(pl.concat(parts))
+    return found
+
+
+def _computed(past: Past, chosen: Sequence[Family], learned: Mapping[str, State]) -> pl.DataFrame:
+    """Keys, silence and purchases of the rows, and the columns of the families before `fitted`."""
     frame = past.entities.drop("seen_us")
     for family in chosen:
-        columns = aggregation.compute(family, past)
+        columns = aggregation.compute(family, past, learned.get(family.name))
         frame = frame.hstack(columns.drop(past.entity.keys))
     return frame
 
@@ -110,18 +126,19 @@ def _pairs(at: Cut, wanted: Wanted | None) -> Snapshot:
 
     So the families with a state are computed on every pair first; then the rows are drawn.
     """
-    learned = [family for family in at.chosen if family.fitted is not None]
-    everybody = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), learned)))
+    learned = _learned(at)
+    fitted = [family for family in at.chosen if family.fitted is not None]
+    everybody = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), fitted, learned)))
     everybody, states = _fitted(everybody.sort(at.entity.keys), at)
     number = pair_numbers(everybody, 0 if wanted is None else wanted.seed)
     sample = None if at.states is not None else _sample(everybody, at.entity, number)
     rows = everybody if wanted is None else _drawn(everybody, at, wanted, number)
     others = [family for family in at.chosen if family.fitted is None]
     if others:
-        parts = at.each(lambda bucket: _computed(at.past(bucket).only(rows), others))
+        parts = at.each(lambda bucket: _computed(at.past(bucket).only(rows), others, learned))
         further = pl.concat(parts).sort(at.entity.keys)
         rows = rows.hstack(further.drop(*at.entity.keys, GROUP, "silent_us", "purchases"))
-    return Snapshot(rows, states, sample)
+    return Snapshot(rows, learned | states, sample)
 
 
 def _drawn(

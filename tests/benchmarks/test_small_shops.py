@@ -41,9 +41,9 @@ def test_the_rival_is_the_process_with_the_least_inner_loss():
 
 
 def test_the_log_of_some_customers_keeps_its_time(shop):
-    few = shop.customers[:5]
+    few = shop.customer_ids[:5]
     log = small_shops.only(shop, few)
-    assert set(log.customers) == set(few)
+    assert set(log.customer_ids) == set(few)
     assert log.observed_from == shop.observed_from
     assert log.observed_until == shop.observed_until
     assert log.tables.keys() == shop.tables.keys()

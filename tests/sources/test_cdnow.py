@@ -54,5 +54,5 @@ def test_counts_of_the_master_file():
         "late_share": None,
         "lateness": "lateness not measured",
     }
-    assert len(log.customers) == 23_570
+    assert len(log.customer_ids) == 23_570
     assert (str(log.observed_from), str(log.observed_until)) == ("1997-01-01", "1998-07-01")

@@ -153,7 +153,7 @@ def test_counts_of_the_data_set(real):
         "discount must not exceed quantity * unit_price": 529,
     }
     assert (lines.first, lines.last) == ("2017-01-01T11:53:26", "2018-01-01T04:01:20")
-    assert len(log.customers) == 2_469
+    assert len(log.customer_ids) == 2_469
     assert (products.rows_in, products.kept) == (92_331, 92_331)
     frame = log.tables["order_lines"].frame
     assert frame["order_id"].n_unique() == 155_518

@@ -44,7 +44,7 @@ def test_pandas_polars_and_files_give_the_same_log(tmp_path):
     logs = {name: load(table) for name, table in tables.items()}
     assert {log.fingerprint for log in logs.values()} == {logs["polars"].fingerprint}
     assert {log.report.tables["order_lines"].rows_quarantined for log in logs.values()} == {2}
-    assert logs["pandas"].customers.to_list() == ["7"]
+    assert logs["pandas"].customer_ids.to_list() == ["7"]
 
 
 def test_the_frame_of_the_caller_is_left_alone():
@@ -60,7 +60,7 @@ def test_one_frame_alone_is_the_order_lines():
 
 def test_columns_are_mapped_per_table():
     frame = pd.DataFrame(CELLS).rename(columns={"customer_id": "Client"})
-    assert load(frame, customer_id="Client").customers.to_list() == ["7"]
+    assert load(frame, customer_id="Client").customer_ids.to_list() == ["7"]
     with pytest.raises(UsageError, match="no such table was given: returns"):
         raw_tables({"order_lines": frame}, {"returns": {"return_id": "id"}})
 

@@ -40,7 +40,7 @@ def test_tables_of_any_shop_load_by_their_mapping(tmp_path):
     raw = SOURCE.read(settings)
     assert raw["returns"].granularity == "day"
     log = load_tables(raw, timezone=settings.timezone, currency=settings.currency)
-    assert log.customers.to_list() == ["007", "008"]
+    assert log.customer_ids.to_list() == ["007", "008"]
     assert log.currency == "EUR"
     assert log.tables["order_lines"].frame["value_e4"].to_list() == [30000, 30000, 15000]
     assert log.report.tables["order_lines"].kept == 3

@@ -36,7 +36,7 @@ def test_what_becomes_of_every_line(shipped):
     assert (returns.kept, returns.repaired) == (18_446, {})
     assert returns.quarantined == {"customer_id missing": 719}
     assert (orders.first, orders.last) == ("2009-12-01T07:45:00", "2011-12-09T12:50:00")
-    assert len(shipped.customers) == 5_942
+    assert len(shipped.customer_ids) == 5_942
 
 
 def test_the_log_agrees_with_counts_made_without_this_package(shipped):
