@@ -84,19 +84,41 @@ def test_order_lines_are_required():
         load({"returns": pd.DataFrame(LINES)})
 
 
-FLAT = {"order_id": ["1"], "order_timestamp": ["2026-01-05"], "ship_timestamp": [None]}
+FLAT = {
+    "order_id": ["1", "2"],
+    "customer_id": ["a", "b"],
+    "order_timestamp": ["2026-01-05 10:00", "2026-01-09 12:00"],
+    "ship_timestamp": ["2026-01-06 08:00", None],
+}
 
 
-def test_the_flat_table_is_told_apart_with_a_way_out(tmp_path):
+def test_the_flat_table_is_known_by_its_columns_wherever_it_comes_from(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
     pl.DataFrame(FLAT).write_csv(tmp_path / "flat.csv")
     pl.DataFrame(FLAT).write_parquet(tmp_path / "flat.parquet")
-    for call in (
-        lambda: load(pd.DataFrame(FLAT)),
-        lambda: load_log(data_settings(tmp_path / "flat.csv")),
-        lambda: load_log(data_settings(tmp_path / "flat.parquet")),
-    ):
-        with pytest.raises(DataError, match="occurred_at from order_timestamp"):
-            call()
+    pl.DataFrame(FLAT).write_csv(folder / "order_lines.csv")
+    tables = {"order_lines": {"path": str(tmp_path / "flat.csv")}}
+    logs = [
+        load(pd.DataFrame(FLAT)),
+        load({"order_lines": pl.DataFrame(FLAT)}),
+        load(tmp_path / "flat.csv"),
+        load_log(data_settings(tmp_path / "flat.csv")),
+        load_log(data_settings(tmp_path / "flat.parquet")),
+        load_log(data_settings(folder)),
+        load_log(DataSettings(source="files", tables=tables)),
+        load_log(DataSettings(source="flat", path=str(tmp_path / "flat.csv"))),
+    ]
+    assert {tuple(log.tables) for log in logs} == {("order_lines", "shipments")}
+    assert len({log.fingerprint for log in logs}) == 1
+    assert logs[0].shipments["shipment_id"].to_list() == ["1-1"]
+
+
+def test_order_lines_that_have_more_columns_are_no_flat_table():
+    lines = pd.DataFrame(LINES).assign(ship_timestamp="2026-01-06")
+    log = load(lines)
+    assert list(log.tables) == ["order_lines"]
+    assert "order_lines: ignored columns ship_timestamp" in log.report.notes
 
 
 def test_a_config_gives_its_data_section(tmp_path):

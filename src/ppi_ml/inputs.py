@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from ppi_ml.config import Config, DataSettings, TableSettings
+from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
 from ppi_ml.declare import Source
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.instants import parse_days
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from ppi_ml.sources.dataframes import AnyTable
 
 _SUFFIXES = (".csv", ".parquet")
-_FLAT = frozenset({"order_timestamp", "ship_timestamp", "delivery_timestamp", "return_flag"})
+_AS_NAMED: Mapping[str, str] = MappingProxyType({})
 
 
 def load(
@@ -30,16 +32,22 @@ def load(
     timezone: str | None = None,
     currency: str | None = None,
     known_lag: Mapping[str, str | int] | None = None,
+    lags: Mapping[str, str | int] | None = None,
     until: object = None,
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
     Args:
-        tables: table name -> pandas or polars frame, path or glob; one alone is the order lines.
-        columns: table name -> our column name -> theirs; what is not named keeps its name.
+        tables: table name -> pandas or polars frame, path or glob; one alone is the order lines,
+            or the flat table, told by its columns.
+        columns: table name -> our column name -> theirs; what is not named keeps its name. Those of
+            a flat table stand under "flat".
         timezone: the business zone, such as "Europe/Berlin"; None: UTC.
         currency: the one currency, such as "EUR"; None: what the currency column says.
         known_lag: table name -> days ("2d") after which a row without known_at was known.
+        lags: flat table only: returns, refunds, reviews -> days ("14d") after the delivery, or
+            after the order where no delivery is known, at which these happened where the table
+            does not say when.
         until: pretend that the log ends there: a date, or an instant.
 
     Raises:
@@ -51,11 +59,21 @@ def load(
 
     if isinstance(tables, Mapping) and "order_lines" not in tables:
         raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
-    raw = raw_tables(tables, columns)
-    _refuse_flat(raw["order_lines"])
-    lags = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
+    if strange := sorted(set(lags or {}) - set(LAGGED)):
+        raise UsageError(f'lags: expected {", ".join(LAGGED)}, got "{strange[0]}"')
+    stated = {name: parse_days(lag) for name, lag in (lags or {}).items()}
+    known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
+    theirs = dict(columns or {})
+    flat_columns = theirs.pop("flat", {})
+    found = raw_tables(tables, theirs)
+    raw = _unfolded(found, timezone or "UTC", stated, flat_columns)
+    if (stated or flat_columns) and raw is found:
+        raise UsageError(
+            'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
+            "table has order_timestamp and no occurred_at"
+        )
     return load_tables(
-        raw, timezone=timezone or "UTC", currency=currency, known_lag=lags, until=until
+        raw, timezone=timezone or "UTC", currency=currency, known_lag=known, until=until
     )
 
 
@@ -76,9 +94,8 @@ def load_log(settings: DataSettings, plugins: Sequence[Plugin] = ()) -> EventLog
     raw = dict(source.read(settings))
     if "order_lines" not in raw:
         raise DataError(f"the source {settings.source} gives no order_lines")
-    _refuse_flat(raw["order_lines"])
     return load_tables(
-        raw,
+        _unfolded(raw, settings.timezone, settings.lags),
         timezone=settings.timezone,
         currency=settings.currency,
         known_lag=settings.known_lag,
@@ -104,8 +121,9 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
     """How to read DATA: a config's data section, one file, or a folder with a file per table.
 
     Args:
-        path: a .yaml config; a CSV or Parquet file of order lines; or a folder that holds
-            order_lines.csv (or .parquet, or a folder of that name) and other tables likewise.
+        path: a .yaml config; a CSV or Parquet file of order lines, or the flat table; or a folder
+            that holds order_lines.csv (or .parquet, or a folder of that name) and other tables
+            likewise.
         like: settings that a bare file or folder takes over, such as zone and currency.
 
     Raises:
@@ -117,7 +135,7 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
     if path.is_dir():
         return _files(_tables_in(path), like)
     if path.is_file() and path.suffix in _SUFFIXES:
-        return _files({"order_lines": path}, like)
+        return _file(path, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
     raise UsageError(f"{path}: {problem}, or a folder with one file per table")
 
@@ -126,6 +144,15 @@ def plugins_of(path: str | Path) -> tuple[Plugin, ...]:
     """The plug-ins that DATA asks for: those of a config, none of a file or folder."""
     is_config = Path(path).suffix in (".yaml", ".yml")
     return load_plugins(Config.read(path).plugins) if is_config else ()
+
+
+def _file(path: Path, like: DataSettings | None) -> DataSettings:
+    """Settings of one file; a flat table is known by its columns, or by the names `like` maps."""
+    mapped = like.tables.get("flat") if like else None
+    if like is None or mapped is None:
+        return _files({"order_lines": path}, like)
+    tables = {"flat": mapped.model_copy(update={"path": str(path)})}
+    return like.model_copy(update={"source": "flat", "tables": tables, "until": None})
 
 
 def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings:
@@ -158,14 +185,19 @@ def _tables_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _refuse_flat(table: RawTable) -> None:
-    """The flat table holds several events per row; read as order lines, most would be lost."""
-    columns = table.frame.columns
-    flat = sorted(_FLAT.intersection(columns))
-    if flat and "occurred_at" not in columns:
-        raise DataError(
-            f"{table.origin or 'order_lines'}: looks like a flat table (columns "
-            f"{', '.join(flat)}), which cannot be read yet. To load its order lines: occurred_at "
-            "from order_timestamp, in data.tables.order_lines.columns, and a line_id that numbers "
-            "the lines of an order"
-        )
+def _unfolded(
+    raw: dict[str, RawTable],
+    zone: str,
+    lags: Mapping[str, int],
+    columns: Mapping[str, str] = _AS_NAMED,
+) -> dict[str, RawTable]:
+    """The tables, with those that a flat table holds in its place; the same if there is none."""
+    from ppi_ml.sources import flat
+
+    lines = raw["order_lines"]
+    if columns:
+        lines = replace(lines, frame=flat.renamed(lines.frame, columns))
+    if not flat.is_flat(lines.frame.columns):
+        return raw
+    others = {name: table for name, table in raw.items() if name != "order_lines"}
+    return flat.beside(flat.split(lines, zone=zone, lags=lags), others)

@@ -1,4 +1,5 @@
 import os
+from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
@@ -124,6 +125,122 @@ def test_times_are_utc_whatever_the_zone_of_the_log(folder, zone, day):
     assert at.day == day
 
 
+NAMES = {
+    "coupons": ("coupon_upc", "product_id", "campaign_id"),
+    "coupon_redemptions": ("household_id", "coupon_upc", "campaign_id", "redemption_date"),
+    "campaigns": ("campaign_id", "household_id"),
+    "campaign_descriptions": ("campaign_id", "campaign_type", "start_date"),
+}
+JULY_1, JULY_2 = datetime(2017, 7, 1), datetime(2017, 7, 2)
+
+
+def also(folder, **files):
+    for name, rows in files.items():
+        frame = pl.DataFrame(rows, schema=NAMES[name], orient="row")
+        frame.write_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+def codes(folder, *lines, **files):
+    """The codes of the lines, in their order; and the notes that count redemptions."""
+    log = load(also(write(folder, *lines), **files), max_quarantined=0.9)
+    frame = log.tables["order_lines"].frame.sort("line_id")
+    said = [note for note in log.report.notes if "redemptions" in note]
+    return frame["promo_code"].to_list(), said
+
+
+def test_a_redeemed_coupon_is_the_code_of_the_products_it_covers(folder):
+    lines = (line(), line(product_id=BERRIES), line(product_id=FUEL))
+    covers = [(51, TEA, 1), (51, TEA, 1), (51, BERRIES, 1), (51, FUEL, 2)]
+    found, said = codes(
+        folder, *lines, coupons=covers, coupon_redemptions=[(7, 51, 1, JULY_1)]
+    )  # 03:30 UTC on July 2nd is late on July 1st in the shops
+    assert (found, said) == (["51", "51", None], [])
+
+
+def test_a_coupon_that_came_off_some_lines_is_the_code_of_these_only(folder):
+    lines = (line(), line(coupon_disc=1.0), line(product_id=BERRIES))
+    covers = [(51, TEA, 1), (51, BERRIES, 1)]
+    redeemed = [(7, 51, 1, JULY_1)]
+    found, _ = codes(folder, *lines, coupons=covers, coupon_redemptions=redeemed)
+    assert found == [None, "51", None]
+
+
+def test_a_line_that_is_not_fit_for_use_takes_no_coupon_away(folder):
+    lines = (line(), line(coupon_disc=5.01), line(coupon_disc=1.0, quantity=0))
+    redeemed = [(7, 51, 1, JULY_1)]
+    found, said = codes(folder, *lines, coupons=[(51, TEA, 1)], coupon_redemptions=redeemed)
+    assert (found, said) == (["51"], [])
+
+
+def test_coupons_that_share_a_line_are_named_together(folder):
+    redeemed = [(7, 52, 1, JULY_1), (7, 51, 1, JULY_1), (7, 51, 2, JULY_1)]
+    covers = [(51, TEA, 1), (51, TEA, 2), (52, TEA, 1)]
+    found, _ = codes(folder, line(), coupons=covers, coupon_redemptions=redeemed)
+    assert found == ["51+52"]
+
+
+def test_redemptions_that_concern_no_line_are_counted(folder):
+    redeemed = [
+        (7, 51, 1, JULY_1),
+        (7, 51, 1, JULY_2),  # no basket that day, on the clock of the shops
+        (8, 51, 1, JULY_1),  # another household
+        (7, 52, 1, JULY_1),  # a product that was not bought
+    ]
+    covers = [(51, TEA, 1), (52, BERRIES, 1)]
+    found, said = codes(folder, line(), coupons=covers, coupon_redemptions=redeemed)
+    assert found == ["51"]
+    assert [note.split(" redemptions")[0] for note in said] == ["order_lines: 3 of 4"]
+
+
+def test_a_mailing_is_an_exposure_on_the_day_its_campaign_starts(folder):
+    second = line(basket_id=5, transaction_timestamp=datetime(2017, 7, 20, 12))
+    types = [(1, "Type A", JULY_1), (2, "Type C", datetime(2017, 6, 1))]
+    mailed = [(1, 7), (2, 7), (1, 8)]
+    log = load(
+        also(write(folder, line(), second), campaigns=mailed, campaign_descriptions=types),
+        "America/New_York",
+    )
+    names = ["customer_id", "exposure_id", "content_tag", "campaign", "channel"]
+    assert log.exposures[names].to_numpy().tolist() == [
+        ["7", "2-7", "Type C", "2", "mail"],
+        ["7", "1-7", "Type A", "1", "mail"],
+        ["8", "1-8", "Type A", "1", "mail"],
+    ]
+    table = log.tables["exposures"]
+    assert table.granularity == "day"
+    assert str(log.exposures["occurred_at"].iloc[1]) == "2017-07-01 00:00:00-04:00"
+    # earlier campaigns are listed only if they went on, so the record begins with the baskets
+    assert (str(table.observed_from), str(table.observed_until)) == ("2017-07-01", "2017-07-20")
+
+
+def test_without_mailings_and_coupons_there_are_just_baskets(folder):
+    log = load(write(folder, line()))
+    assert set(log.tables) == {"order_lines", "products"}
+    assert log.tables["order_lines"].frame["promo_code"].to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking"),
+    [
+        ("coupons", "coupon_redemptions"),
+        ("coupon_redemptions", "coupons"),
+        ("campaigns", "campaign_descriptions"),
+        ("campaign_descriptions", "campaigns"),
+    ],
+)
+def test_half_of_the_mailings_or_coupons_is_refused(folder, there, lacking):
+    rows = {
+        "coupons": [(51, TEA, 1)],
+        "coupon_redemptions": [(7, 51, 1, JULY_1)],
+        "campaigns": [(1, 7)],
+        "campaign_descriptions": [(1, "Type A", JULY_1)],
+    }
+    also(write(folder, line()), **{there: rows[there]})
+    with pytest.raises(DataError, match=rf"{lacking}\.parquet: no such file"):
+        load(folder)
+
+
 def test_the_path_must_be_given_and_be_such_a_folder(folder):
     with pytest.raises(ConfigError, match=r"^data\.path: .*transactions\.parquet"):
         SOURCE.read(DataSettings(source="complete_journey"))
@@ -200,3 +317,79 @@ def test_share_of_products_whose_size_is_understood(real):
     lines = log.tables["order_lines"].frame
     share = lines.join(sized, on="sku", how="semi").height / lines.height
     assert round(share, 3) == 0.814
+
+
+@pytest.mark.real
+def test_mailings_of_the_data_set(real):
+    log, _ = real
+    report, frame = log.report.tables["exposures"], log.tables["exposures"].frame
+    assert (report.rows_in, report.kept) == (6_589, 6_589)
+    assert (report.first, report.last) == ("2016-11-14T00:00:00", "2017-12-28T00:00:00")
+    assert frame["customer_id"].n_unique() == 1_559
+    assert frame["campaign"].n_unique() == 27
+    assert dict(frame["content_tag"].value_counts().iter_rows()) == {
+        "Type A": 3_647,
+        "Type B": 2_368,
+        "Type C": 574,
+    }
+
+
+@pytest.mark.real
+def test_redemptions_of_the_data_set_beside_a_slow_search(real):
+    """Every redemption looks for its lines among the raw ones, one after the other."""
+    log, lines = real
+    folder = Path(os.environ["PPI_ML_DATA"]) / "completejourney"
+    covers, baskets, codes = defaultdict(set), defaultdict(list), defaultdict(set)
+    for coupon, product, campaign in pl.read_parquet(folder / "coupons.parquet").iter_rows():
+        covers[coupon, campaign].add(product)
+    redemptions = pl.read_parquet(folder / "coupon_redemptions.parquet")
+    shops = pl.col("transaction_timestamp").dt.replace_time_zone("UTC")
+    names = ["basket_id", "product_id", "quantity", "sales_value", "coupon_disc"]
+    some = lines.filter(pl.col("household_id").is_in(redemptions["household_id"].implode()))
+    days = some.with_columns(day=shops.dt.convert_time_zone("America/New_York").dt.date())
+    for household, day, *line in days.select("household_id", "day", *names).iter_rows():
+        baskets[household, day].append(line)
+    none = shopped = 0
+    for household, coupon, campaign, when in redemptions.iter_rows():
+        that_day = baskets[household, when.date()]
+        shopped += bool(that_day)
+        found = [
+            (basket, product, off)
+            for basket, product, quantity, sales, off in that_day
+            if product in covers[coupon, campaign] and quantity > 0 and sales - off > -0.005
+        ]
+        none += not found
+        reduced = [line for line in found if line[2] > 0]
+        for basket, product, off in reduced or found:
+            codes[str(basket), str(product), off].add(coupon)
+    assert (shopped, none) == (2_102, 264)
+    assert any("264 of 2,102 redemptions" in note for note in log.report.notes)
+    frame = log.tables["order_lines"].frame.filter(pl.col("promo_code").is_not_null())
+    assert (frame.height, frame["order_id"].n_unique()) == (3_188, 1_030)
+    ours = defaultdict(set)
+    for basket, product, code in frame.select("order_id", "sku", "promo_code").iter_rows():
+        ours[basket, product] |= {int(part) for part in code.split("+")}
+    theirs = defaultdict(set)
+    for (basket, product, _), coupons in codes.items():
+        theirs[basket, product] |= coupons
+    assert ours == theirs
+
+
+@pytest.mark.real
+def test_days_of_redemptions_are_days_on_the_clock_of_the_east(real):
+    """Every redemption has a basket on its day there; with days of UTC 233 have none."""
+    _, lines = real
+    folder = Path(os.environ["PPI_ML_DATA"]) / "completejourney"
+    redemptions = pl.read_parquet(folder / "coupon_redemptions.parquet").select(
+        "household_id", day=pl.col("redemption_date").dt.date()
+    )
+    utc = pl.col("transaction_timestamp").dt.replace_time_zone("UTC")
+    met = {
+        zone: redemptions.join(
+            lines.select("household_id", day=utc.dt.convert_time_zone(zone).dt.date()).unique(),
+            on=["household_id", "day"],
+            how="semi",
+        ).height
+        for zone in ("America/New_York", "UTC")
+    }
+    assert met == {"America/New_York": 2_102, "UTC": 1_869}

@@ -16,8 +16,9 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
     """The tables that `data.tables` names, with their columns renamed to ours."""
     tables = {}
     for name, table in settings.tables.items():
-        frame = to_our_names(name, read_files(table.path), table.columns, table.constants)
-        tables[name] = RawTable(frame, granularity=table.granularity, origin=table.path)
+        path = str(table.path)  # the config sees to it that there is one
+        frame = to_our_names(name, read_files(path), table.columns, table.constants)
+        tables[name] = RawTable(frame, granularity=table.granularity, origin=path)
     return tables
 
 

@@ -1,0 +1,135 @@
+"""The flat table that small shops have: a row per order line, and what became of it beside it.
+
+`order_id, customer_id, sku, order_timestamp, ship_timestamp, delivery_timestamp, return_flag,
+refund_amount, review_text, review_rating, promo_code, content_exposure_tags`, and what else
+`_flat_cells.COLUMNS` names. Each filled cell becomes an event at its own time. Which of them are
+fit for use is the contract's decision; this source only says what they are and when they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ppi_ml.declare import Source
+from ppi_ml.errors import ConfigError, DataError
+from ppi_ml.instants import parse_zone
+from ppi_ml.intake import RawTable
+from ppi_ml.sources import _flat_cells, _flat_dates, _flat_events
+from ppi_ml.sources._flat_cells import is_flat, renamed
+from ppi_ml.sources._kit import read_files, to_our_names
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ppi_ml.config import DataSettings
+
+__all__ = ["SOURCE", "is_flat", "read", "renamed", "split"]
+
+
+def split(table: RawTable, *, zone: str, lags: Mapping[str, int]) -> dict[str, RawTable]:
+    """The tables that a flat table holds: order lines, and those whose columns it has.
+
+    Args:
+        table: the flat table, its columns named as `_flat_cells.COLUMNS`.
+        zone: the business zone.
+        lags: `returns`, `refunds`, `reviews` -> whole days after the delivery, or after the order
+            where no delivery is known, at which these happened where the table does not say.
+
+    Raises:
+        DataError: a column is missing or holds something else than it should, or events have
+            neither a time nor a lag.
+    """
+    parse_zone(zone)
+    has = frozenset(table.frame.columns)
+    try:
+        rows = _flat_cells.read(table.frame, zone)
+        found = {
+            "returns": _flat_events.sent_back(rows),
+            "refunds": _flat_events.paid_back(rows),
+            "reviews": _flat_events.reviewed(rows),
+        }
+        _flat_dates.check_lags(found, lags)
+    except DataError as error:
+        where = f" ({table.origin})" if table.origin else ""
+        raise DataError(f"flat table{where}: {error}") from error
+    made, notes = _events(rows, has, lags, zone)
+    ignored = [name for name in table.frame.columns if name not in _flat_cells.COLUMNS]
+    if ignored:
+        notes.insert(0, f"flat table: ignored columns {', '.join(ignored)}")
+    tables = {name: replace(table, frame=frame, notes=()) for name, frame in made.items()}
+    # The order lines are always read, and first: what there is to say of all tables stands there.
+    tables["order_lines"] = replace(tables["order_lines"], notes=(*table.notes, *notes))
+    return tables
+
+
+def read(settings: DataSettings) -> dict[str, RawTable]:
+    """The tables in the flat table at `data.path`, or at `data.tables.flat.path` with its columns.
+
+    Other tables of `data.tables` are read beside it, as the source `files` does.
+    """
+    raw = {}
+    for name, table in settings.tables.items():
+        if name == "flat" or table.path is None:
+            continue
+        frame = to_our_names(name, read_files(table.path), table.columns, table.constants)
+        raw[name] = RawTable(frame, granularity=table.granularity, origin=table.path)
+    return beside(split(_flat_table(settings), zone=settings.timezone, lags=settings.lags), raw)
+
+
+def beside(flat: Mapping[str, RawTable], others: Mapping[str, RawTable]) -> dict[str, RawTable]:
+    """The tables of a flat table and others; `DataError` if a table comes from both."""
+    twice = sorted(set(flat) & set(others))
+    if twice:
+        raise DataError(
+            f"{', '.join(twice)}: given as a table, and told by columns of the flat table too; "
+            "leave one of them out"
+        )
+    return {**flat, **others}
+
+
+def _flat_table(settings: DataSettings) -> RawTable:
+    stated = settings.tables.get("flat")
+    path = settings.path if stated is None else stated.path
+    if path is None:
+        raise ConfigError("data.path: the source flat needs the path of the flat table")
+    frame = read_files(path)
+    if stated is None:
+        return RawTable(frame, origin=path)
+    frame = renamed(frame, stated.columns, stated.constants)
+    return RawTable(frame, granularity=stated.granularity, origin=path)
+
+
+def _events(
+    rows: pl.DataFrame, has: frozenset[str], lags: Mapping[str, int], zone: str
+) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    """Table -> its frame, for each table that one of the columns can fill; and notes."""
+    packed = _flat_events.parcels(rows)
+    every: dict[str, tuple[AbstractSet[str], Callable[[], _flat_events.Made]]] = {
+        "order_lines": (has, lambda: _flat_events.order_lines(rows, has)),
+        "shipments": ({"ship_timestamp"}, lambda: _flat_events.shipments(packed, has)),
+        "deliveries": ({"delivery_timestamp"}, lambda: _flat_events.deliveries(packed, has)),
+        "returns": ({"return_flag"}, lambda: _flat_events.returns(rows, has, lags, zone)),
+        "refunds": ({"refund_amount"}, lambda: _flat_events.refunds(rows, has, lags, zone)),
+        "reviews": (
+            {"review_text", "review_rating"},
+            lambda: _flat_events.reviews(rows, lags, zone),
+        ),
+        "exposures": ({"content_exposure_tags"}, lambda: _flat_events.exposures(rows, zone)),
+    }
+    frames, notes = dict[str, "pl.DataFrame"](), list[str]()
+    for name, (columns, make) in every.items():
+        if has & columns:
+            frames[name], said = make()
+            notes += said
+    return frames, notes
+
+
+SOURCE = Source(
+    name="flat",
+    description="one table: a row per order line with what became of it; path: CSV or Parquet",
+    attribution="",
+    read=read,
+)
