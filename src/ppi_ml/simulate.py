@@ -1,8 +1,16 @@
-"""A shop whose customers consume what they buy, with known truth.
+"""Shops with known truth: one of households and their stocks, one with every type of event.
 
-Purchases follow from consumption, trips, promotions, other shops, stock-outs and lapse; every one
-of them is a setting of `Shop` that can be turned off. So one can see what a model of the shop's log
-makes of what the log does not show: when the house is really empty.
+**A brand** (`simulate_brand`) has all tables: what follows an order, and what that does to the next
+one. Every effect is a dial of `Brand`, absent at 0.
+
+    made = simulate_brand(2_000, seed=7, brand=Brand(late_wait=0.5))
+    made.truth["orders"]                               # which parcel was late, what that did
+    events = log(made)                                 # what the brand knows
+
+**A shop of households** (`simulate`) has customers who consume what they buy. Purchases follow from
+consumption, trips, promotions, other shops, stock-outs and lapse; every one of them is a setting of
+`Shop` that can be turned off. So one can see what a model of the shop's log makes of what the log
+does not show: when the house is really empty.
 
     simulated = simulate(1_000, seed=7)
     truth = run_out_after(simulated, "2025-06-01")     # days until each house is empty
@@ -11,8 +19,10 @@ makes of what the log does not show: when the house is really empty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,10 +31,13 @@ from ppi_ml.errors import UsageError
 from ppi_ml.events import EventLog, RawTable, load_tables
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.schema import TABLES
+from ppi_ml.simulation import folder
 from ppi_ml.simulation.appetite import Appetite, day_factors
+from ppi_ml.simulation.brand import Brand
 from ppi_ml.simulation.buying import Block, balance
 from ppi_ml.simulation.catalogue import Catalogue, stock_the_shelves
 from ppi_ml.simulation.clock import INSTANT, START, stream
+from ppi_ml.simulation.history import History
 from ppi_ml.simulation.households import move_in
 from ppi_ml.simulation.shop import Shop, require
 from ppi_ml.simulation.tables import (
@@ -38,7 +51,18 @@ from ppi_ml.simulation.tables import (
     stops,
 )
 
-__all__ = ["Shop", "Simulated", "log", "run_out_after", "simulate", "simulate_shop"]
+__all__ = [
+    "Brand",
+    "Shop",
+    "Simulated",
+    "SimulatedBrand",
+    "log",
+    "run_out_after",
+    "simulate",
+    "simulate_brand",
+    "simulate_shop",
+    "write_brand",
+]
 
 BLOCK = 1_000
 """Customers who are simulated together: few enough that their appetites stay in memory."""
@@ -84,9 +108,7 @@ def simulate(customers: int, days: int = 730, seed: int = 0, shop: Shop | None =
 
     `shop` None: `Shop()`. `UsageError` if a number is out of its range.
     """
-    require("customers", customers, 1, 9_999_999, whole=True)
-    require("days", days, 1, 10_000, whole=True)
-    require("seed", seed, 0, 2**63, whole=True)
+    _require_size(customers, days, seed)
     shop = shop or Shop()
     catalogue = stock_the_shelves(shop, days, seed)
     pairs: list[pl.DataFrame] = []
@@ -105,22 +127,98 @@ def simulate(customers: int, days: int = 730, seed: int = 0, shop: Shop | None =
     )
 
 
+@dataclass(frozen=True, eq=False)
+class SimulatedBrand:
+    """What a brand wrote down, and the truth; all instants are UTC.
+
+    tables
+        The tables of the event contract by name.
+    truth
+        Why it happened: `customers` and `orders` have a row for each of them, `products`, `lanes`,
+        `tags` and `days` say what holds for all (columns: `ppi_ml.simulation.truths`).
+    brand
+        The dials.
+    observed_from, observed_until
+        The period of the log; tables of `brand.begins` begin later.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    truth: Mapping[str, pl.DataFrame]
+    brand: Brand
+    observed_from: Cutoff
+    observed_until: Cutoff
+
+
+def simulate_brand(
+    customers: int, days: int = 730, seed: int = 0, brand: Brand | None = None
+) -> SimulatedBrand:
+    """Simulate a brand from its first day; the same arguments give the same bytes.
+
+    `brand` None: `Brand()`. Everybody has ordered by the end of the log. Luck is bound to the seed,
+    the customer and the number of the order, so two brands that differ in one dial differ only by
+    what the dial does. `UsageError` if a number is out of its range.
+    """
+    _require_size(customers, days, seed)
+    history = History.of(brand or Brand(), days, seed)
+    tables, truth = history.shared()
+    parts = list(history.blocks(customers))
+    for found, number in ((tables, 0), (truth, 1)):
+        for name in list(parts[0][number]):
+            found[name] = pl.concat([part[number].pop(name) for part in parts])
+    return SimulatedBrand(tables, truth, history.brand, START, history.until)
+
+
+def write_brand(
+    out: Path,
+    customers: int,
+    days: int = 730,
+    seed: int = 0,
+    brand: Brand | None = None,
+    done: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Simulate a brand into a folder with one Parquet file per table, and its truth below.
+
+    What `simulate_brand` makes, block by block, so that the memory does not grow with the number
+    of customers.
+
+    Args:
+        out: the folder; there is none yet, or an empty one.
+        customers: how many.
+        days: how long the log is.
+        seed: the same seed, the same brand.
+        brand: the dials; None: `Brand()`.
+        done: is told how many customers more are done.
+
+    Returns what stands in `truth/truth.json`: size, period, rows of every table, all dials.
+    `UsageError` if the folder is not empty, or a number is out of its range.
+    """
+    _require_size(customers, days, seed)
+    return folder.write(out, History.of(brand or Brand(), days, seed), customers, done)
+
+
 def simulate_shop(
-    customers: int, *, days: int = 730, seed: int = 0, shop: Shop | None = None
+    customers: int, *, days: int = 730, seed: int = 0, shop: Shop | Brand | None = None
 ) -> EventLog:
-    """The log of a simulated shop: `simulate` for those who need no truth."""
-    return log(simulate(customers, days, seed, shop))
+    """The log of a simulated shop, for those who need no truth.
+
+    `shop`: a `Brand`, with every type of event (None: `Brand()`), or a `Shop` of households.
+    """
+    if isinstance(shop, Shop):
+        return log(simulate(customers, days, seed, shop))
+    return log(simulate_brand(customers, days, seed, shop))
 
 
-def log(simulated: Simulated) -> EventLog:
+def log(simulated: Simulated | SimulatedBrand) -> EventLog:
     """The log as the shop would load it, over the whole simulated time.
 
     A table that the schema does not know is left out; it stays in `simulated.tables`. `DataError`
     if nobody bought anything.
     """
-    period = (simulated.observed_from, simulated.observed_until)
+    begins = simulated.brand.begins if isinstance(simulated, SimulatedBrand) else {}
+    start, end = simulated.observed_from, simulated.observed_until
+    since = {name: start.plus(begins.get(name, 0)) for name in simulated.tables}
     raw = {
-        name: RawTable(frame, "instant", f"simulated {name}", *period, sure=True)
+        name: RawTable(frame, "instant", f"simulated {name}", since[name], end, sure=True)
         for name, frame in simulated.tables.items()
         if name in TABLES
     }
@@ -169,6 +267,12 @@ def run_out_after(simulated: Simulated, cutoff: object) -> pl.DataFrame:
         days_with_parcels=pl.when(consumes).then(_days_between(now, "parcels")),
         lapses_first=pl.when(consumes).then((pl.col("stops") < pl.col("parcels")).fill_null(False)),
     )
+
+
+def _require_size(customers: int, days: int, seed: int) -> None:
+    require("customers", customers, 1, 9_999_999, whole=True)
+    require("days", days, 1, 10_000, whole=True)
+    require("seed", seed, 0, 2**63, whole=True)
 
 
 def _block(

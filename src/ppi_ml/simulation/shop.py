@@ -103,7 +103,7 @@ def require(name: str, value: object, least: float, most: float, *, whole: bool 
     number = isinstance(value, int if whole else Real) and not isinstance(value, bool)
     if not number or not least <= value <= most:  # type: ignore[operator]
         kind = "a whole number" if whole else "a number"
-        raise UsageError(f"{name}: expected {kind} from {least:g} to {most:g}, got {value!r}")
+        raise UsageError(f"{name}: expected {kind} from {least:g} to {most:.10g}, got {value!r}")
 
 
 _WHOLE = ("categories", "products_per_category")

@@ -136,8 +136,12 @@ def order_lines(world: World) -> pl.DataFrame:
 
 
 def products(world: World) -> pl.DataFrame:
+    """The catalogue of a world."""
+    return product_frame(world.catalogue)
+
+
+def product_frame(catalogue: Catalogue) -> pl.DataFrame:
     """The catalogue; `unit_size` is the amount of one pack in `unit_of_measure`."""
-    catalogue = world.catalogue
     kinds = [KINDS[category % len(KINDS)] for category in catalogue.category]
     repeats = [category // len(KINDS) for category in catalogue.category]
     return pl.DataFrame(
@@ -155,16 +159,21 @@ def products(world: World) -> pl.DataFrame:
 
 
 def stock(world: World) -> pl.DataFrame:
-    """Every product as available at the start, then each change."""
-    out: Spells = world.catalogue.stock_outs
-    shelf = np.arange(len(world.catalogue))
+    """What could be bought in a world, and when."""
+    return stock_frame(world.catalogue, world.until)
+
+
+def stock_frame(catalogue: Catalogue, until: Cutoff) -> pl.DataFrame:
+    """Every product as available at the start, then each change before the end."""
+    out: Spells = catalogue.stock_outs
+    shelf = np.arange(len(catalogue))
     product = np.concatenate([shelf, out.product, out.product])
     time = np.concatenate([np.zeros(len(shelf)), out.start, out.end])
     available = np.repeat([True, False, True], [len(shelf), len(out.start), len(out.end)])
     frame = pl.DataFrame(
         {"sku": _names("p", product, 4), "occurred_at": instants(time), "available": available}
     )
-    return frame.filter(_before(world.until, "occurred_at")).sort("occurred_at", "sku")
+    return frame.filter(_before(until, "occurred_at")).sort("occurred_at", "sku")
 
 
 def deliveries(world: World) -> pl.DataFrame | None:
