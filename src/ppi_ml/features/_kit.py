@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ppi_ml.declare import Expression
+from ppi_ml.declare import Expression, Seen
 from ppi_ml.instants import DAY_US
 
 MONEY = 10_000.0
@@ -35,3 +35,12 @@ def trend(family: str, what: str, short: int, long: int, view: str) -> Expressio
         compute=compute,
         needs=needs,
     )
+
+
+def ordered(seen: Seen) -> pl.DataFrame:
+    """The known orders: `customer_id`, `order_id` and `ordered_us`, how long ago each was placed.
+
+    Orders of every type, also those called off: a parcel or a return may belong to any of them.
+    """
+    lines = seen("order_lines").group_by("customer_id", "order_id")
+    return lines.agg(ordered_us=pl.col("age_us").max())
