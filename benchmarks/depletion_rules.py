@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import polars as pl
 
-from ppi_ml import dataset, entities, labels, rows, training
+from ppi_ml import asked_for, dataset, entities, labels, rows, training
 from ppi_ml.baselines._kit import GapRule
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
@@ -44,7 +44,7 @@ def rule_dates(log: EventLog, config: Config) -> pl.DataFrame:
 
 def problem_of(log: EventLog, config: Config) -> Problem:
     """What a rule is given at the end of a log: pairs asked about there, and one cutoff before."""
-    entity, plan = training.entity_of(PAIR, config), training.plan_of(log, config)
+    entity, plan = asked_for.entity_of(PAIR, config), training.plan_of(log, config)
     fold = replace(plan.final, train=plan.final.train[-1:])
     log = entities.prepared(log, entity)
     families = dataset.families(["cadence"], config.features.windows, entity=PAIR)

@@ -95,7 +95,7 @@ def build(folder: Path, asked: int, threads: int) -> dict[str, Any]:
     train = tuple(end.plus(-HORIZON - EVERY * back) for back in reversed(range(CUTOFFS)))
     data = dataset.build(log, [*train, end], dataset.families(), threads=threads)
     built = time.process_time()
-    data = narrowed(data)
+    data = narrowed(data.varying())
     gone = ~labels.within(labels.durations(data.at(train), log, end), HORIZON)
     Loaded(_slim(log, train[0]), data, Fold(end, train, (end,)), gone).save(folder)
     return {

@@ -174,7 +174,7 @@ def compare(task: Task) -> Outcome:
     return Outcome(
         number=task.number,
         scored=len(gone),
-        stages=scorer.model.curve.settings.stages,
+        stages=scorer.model.stages,
         process=best or _FIRST,
         chosen=best is not None,
         ours=metrics.log_loss(gone, scores["churn_probability"].to_numpy(dtype=np.float64)),

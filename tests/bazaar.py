@@ -24,6 +24,7 @@ BEGAN = {
 WORDS = ("good", "bad", "late", "lovely", "broken", "fast", "wrong", "soft", "never", "again")
 TOPICS = ("where-is-my-order", "damage", "return", None)
 TAGS = ("how-to", "recipe", "unboxing", None)
+KINDS = ("first_use", "refill", "telemetry", None)
 REGIONS = ("north", "south", "islands", None)
 
 
@@ -82,7 +83,8 @@ class _Bazaar:
                          csat=csat)  # fmt: skip
         for _ in range(self.draw.poisson(1.0)):
             self.add("usage", "usage_id", customer, arrived + days(15.0), sku=sku,
-                     amount=float(self.draw.integers(1, 4)), kind="refill")  # fmt: skip
+                     amount=float(self.draw.integers(1, 4)),
+                     kind=KINDS[len(self.rows["usage"]) % len(KINDS)])  # fmt: skip
 
     def customer(self, customer, start):
         """Surveys, exposures and messages, all through the two years."""

@@ -99,8 +99,9 @@ def test_a_cutoff_among_others_is_the_cutoff_alone(shop):
 def test_given_states_are_replayed_and_not_fitted(shop):
     (cutoff,) = at(shop, "2019-09-01")
     states = {"returns": {"share": 0.5}}
-    fitted = dataset.build(shop, [cutoff], dataset.families())
-    replayed = dataset.build(shop, [cutoff], dataset.families(), states=states)
+    chosen = dataset.families(["orders", "returns"])
+    fitted = dataset.build(shop, [cutoff], chosen)
+    replayed = dataset.build(shop, [cutoff], chosen, states=states)
     assert replayed.states == {str(cutoff): states}
     different = [
         name

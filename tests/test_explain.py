@@ -363,7 +363,7 @@ def explained(trained, tmp_path_factory):
     """(scorer, log): the trained bundle with what is typical at the end of its log."""
     run, log = trained
     plain = Scorer.load(run.bundle)
-    asked = plain._asked(log, END, False)
+    asked = plain.asked(log, END, False)
     data = plain._features(asked.log, asked.cutoff, everyone=True)
     inputs = plain._inputs(data.take(data.eligible(180)))
     told = reference(plain.model.curve, inputs).to_dict()

@@ -24,7 +24,7 @@ def test_every_table_has_its_key_and_the_common_columns_and_no_name_twice():
 ORDERS = {
     "order_lines": ("customer_id", "at", "order_id", "line_id"),
     "messages": ("customer_id", "at", "message_id", "action"),
-    "consents": ("customer_id", "at", "purpose"),
+    "consents": ("customer_id", "at", "purpose", "granted"),
     "stock": ("at", "sku"),
     "products": ("sku",),
     "customers": ("customer_id",),

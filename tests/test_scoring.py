@@ -216,7 +216,7 @@ def test_a_stale_table_that_is_allowed_gives_null_features(scorer, log):
     absent = scorer.score(without, END, everyone=True)
     assert any("returns" in note and "null" in note for note in found.attrs["notes"])
     assert found["churn_probability"].tolist() == absent["churn_probability"].tolist()
-    asked = scorer._asked(stale, END, True)
+    asked = scorer.asked(stale, END, True)
     data = scorer._features(asked.log, asked.cutoff, everyone=True)
     told = dataset.catalogue(dataset.families(["returns"]))
     columns = [column["name"] for column in told if column["table"] == "returns"]

@@ -112,8 +112,8 @@ def test_a_table_is_there_only_after_its_record_began(log_of):
     )
     assert not past_of(log, "2019-03-05").has("returns")
     assert past_of(log, "2019-03-06").has("returns")
-    assert past_of(log, "2019-03-15").view_age_us("returns") == 10 * DAY_US
-    assert past_of(log, "2019-03-15").view_age_us("lines") == 73 * DAY_US
+    assert past_of(log, "2019-03-15").table_age_us("returns") == 10 * DAY_US
+    assert past_of(log, "2019-03-15").table_age_us("order_lines") == 73 * DAY_US
     assert not past_of(log, "2019-03-06").has("tickets_opened")
 
 

@@ -250,13 +250,13 @@ def test_a_trial_that_was_killed_is_reaped_and_not_counted(asked, tmp_path):
 
 def test_a_hopeless_trial_is_pruned_after_its_first_fold(asked, trained, monkeypatch):
     """The third and later settings lose by far on the first fold already."""
-    real, calls = tuning._loss, []
+    real, calls = tuning._asked, []
 
-    def loss(question, model):
+    def loss(question, trees):
         calls.append(1)
-        return real(question, model) + (10.0 * (len(calls) > 4))
+        return real(question, trees) + (10.0 * (len(calls) > 4))
 
-    monkeypatch.setattr(tuning, "_loss", loss)
+    monkeypatch.setattr(tuning, "_asked", loss)
     (fold,) = plan_of(trained[1]).inner  # asked twice: there must be something to spare
     found = asked(trials=10, stages=STAGES[2], inner=(fold, fold))
     states = [trial["state"] for trial in found.trials]

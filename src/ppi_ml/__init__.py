@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ppi_ml.models.estimator import HazardModel
     from ppi_ml.runs import Run
     from ppi_ml.scoring import Scorer
+    from ppi_ml.simulate import simulate_shop
     from ppi_ml.training import train
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "build_features",
     "load",
     "load_demo",
+    "simulate_shop",
     "train",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "build_features": "dataset",
     "load": "inputs",
     "load_demo": "inputs",
+    "simulate_shop": "simulate",
     "train": "training",
 }
 

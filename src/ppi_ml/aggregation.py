@@ -12,7 +12,7 @@ import polars as pl
 
 from ppi_ml.declare import Expression, Family, Feature, State
 from ppi_ml.instants import DAY_US
-from ppi_ml.snapshot import Past, table_of
+from ppi_ml.snapshot import Past, record_of, table_of
 
 _COUNTS = ("count", "rate", "distinct")
 _OBSERVED_SHARE = 4
@@ -73,9 +73,10 @@ def _add_view(
         rows, keys = own.make(past.seen, state), own.keys
     if family.rows and view in family.rows:
         rows = rows.with_columns(**family.rows[view]())
+    rows = past.with_records(rows, {f.since for f in features if f.since is not None})
     raw = rows.group_by(keys).agg(
         *(
-            _aggregate(f, _inside(window) & _since(f, past)).alias(name)
+            _aggregate(f, _inside(window) & _since(f)).alias(name)
             for f in features
             for name, window in f.columns(family.name)
         ),
@@ -84,12 +85,16 @@ def _add_view(
     frame = frame.join(raw, on=keys, how="left", maintain_order="left")
     # a view of the customer's own has been observed since the customer's first event in it
     seen = pl.col("seen_us") if keys == past.entity.keys else pl.col(_SEEN)
-    exposure = pl.min_horizontal(seen, past.table_age_us(table))
-    return frame.with_columns(
-        _finish(f, name, window, exposure).alias(name)
-        for f in features
-        for name, window in f.columns(family.name)
-    ).drop(_SEEN)
+    exposure = pl.min_horizontal(seen, record_of(table))
+    return (
+        past.with_records(frame, {table})
+        .with_columns(
+            _finish(f, name, window, exposure).alias(name)
+            for f in features
+            for name, window in f.columns(family.name)
+        )
+        .drop(_SEEN, record_of(table))
+    )
 
 
 def _inside(window: int | None) -> pl.Expr:
@@ -97,10 +102,10 @@ def _inside(window: int | None) -> pl.Expr:
     return age.is_not_null() if window is None else age <= window * DAY_US
 
 
-def _since(feature: Feature, past: Past) -> pl.Expr:
+def _since(feature: Feature) -> pl.Expr:
     if feature.since is None:
         return pl.lit(True)
-    return pl.col("age_us") <= past.table_age_us(feature.since)
+    return pl.col("age_us") <= pl.col(record_of(feature.since))
 
 
 def _aggregate(feature: Feature, inside: pl.Expr) -> pl.Expr:

@@ -57,6 +57,10 @@ class Backtest:
     metric: Metric = "log_loss"
     whole_days: bool = False
     segments: Mapping[str, BoolArray] = field(default_factory=dict)
+    question: str = ""
+    """What is asked, in words; empty: the usual question about purchases. With words of its own a
+    backtest is about something that happens: a prediction is P(it happens), and a row to which it
+    did is one that was not observed to purchase."""
 
     def __post_init__(self) -> None:
         self._check_rows()

@@ -133,6 +133,12 @@ def read_times(cells: pl.Series, name: str, zone: str) -> Times:
     )
 
 
+def blank(cells: pl.Series) -> bool:
+    """Whether no cell holds anything: all are null, or texts of spaces or of a word for nothing."""
+    text = cells.str.strip_chars() if cells.dtype == pl.String else None
+    return cells.null_count() == len(cells) or (text is not None and text.is_in(_MISSING).all())
+
+
 def clock_of(at: pl.Series, zone: str) -> pl.Series:
     """What the clock of the zone shows at each instant; both Int64 microseconds."""
     aware = at.cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)

@@ -8,6 +8,7 @@ Relative paths inside a file are relative to the current directory, not to the f
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -71,6 +72,28 @@ def _moment(value: object) -> object:
     return text
 
 
+# An SQLAlchemy URL: dialect://user:password@host/database?name=value
+_VARIABLE = re.compile(r"\$\{\w+\}")
+_ACCOUNT = re.compile(r"^[\w+]+://[^:/]*:([^@]*)@")
+_SECRETS = re.compile(r"(?i)(?:passw(?:or)?d|pwd|secret|token|api_?key)\w*(?:=|%3D)([^&;%]*)")
+
+
+def _without_secret(value: object) -> object:
+    """A URL in which no password stands: it would go on into run folders, bundles and trackers."""
+    if not isinstance(value, str) or _VARIABLE.fullmatch(value):
+        return value
+    if "://" not in value:
+        raise ValueError("expected a URL such as postgresql+pg8000://user:${PASSWORD}@host/shop")
+    account = _ACCOUNT.search(value)
+    secrets = [*([account[1]] if account else []), *_SECRETS.findall(value)]
+    if any(secret and not _VARIABLE.fullmatch(secret) for secret in secrets):
+        raise ValueError(
+            "a password stands in it, and what stands in a config is written down with every run; "
+            "put it into an environment variable and write ${ITS_NAME} in its place"
+        )
+    return value
+
+
 Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -78,11 +101,15 @@ Lag = Annotated[int, *_days(0)]
 Length = Annotated[int, *_days(1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Moment = Annotated[str, BeforeValidator(_moment)]
+Url = Annotated[str, BeforeValidator(_without_secret)]
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80, examples=["churn_online_retail"]),
 ]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+LAGGED = ("returns", "refunds", "reviews")
+"""Tables whose events a flat table may tell of without a time."""
 
 
 class Section(BaseModel):
@@ -96,12 +123,14 @@ class Section(BaseModel):
 class TableSettings(Section):
     """Where one table lies and how its columns are called there."""
 
-    path: str
-    """A file, a glob such as exports/orders-*.csv, or a partitioned folder."""
+    path: str | None = None
+    """Source files: a file, a glob such as exports/orders-*.csv, or a partitioned folder."""
+    query: str | None = None
+    """Source sql: the SELECT that gives the rows."""
     columns: dict[str, str] = {}
-    """Our column name -> the name in the file; columns not named keep theirs."""
+    """Our column name -> the name in the file or query; columns not named keep theirs."""
     constants: dict[str, str | Whole | Number] = {}
-    """Columns that the file lacks and that hold one value everywhere."""
+    """Columns that are lacking there and that hold one value everywhere."""
     granularity: Literal["instant", "day"] = "instant"
     """day: the file holds dates without a time, and a day is known when it is over."""
 
@@ -113,14 +142,19 @@ class DataSettings(Section):
     """A name on the sources shelf: online_retail, files ..."""
     path: str | None = None
     """What the source reads; null: the copy that ships, where there is one."""
+    url: Url | None = None
+    """Source sql: an SQLAlchemy URL; ${NAME} stands for an environment variable."""
     tables: dict[str, TableSettings] = {}
-    """The tables of the source `files`, by name."""
+    """The tables of the sources `files`, `sql` and `flat`, by name."""
     timezone: Zone = "UTC"
     """The business zone: days, weekdays and seasons are those of its clock."""
     currency: str | None = None
     """The one currency of the log; null: whatever the currency column holds."""
     known_lag: dict[str, Lag] = {}
     """Table -> days after which an event was known, where the table does not say."""
+    lags: dict[str, Lag] = {}
+    """Flat table: returns, refunds, reviews -> days after the delivery, or after the order where no
+    delivery is known, at which these happened where the table does not say when."""
     until: Moment | None = None
     """Pretend that the log ends there: a date (00:00 in the zone) or an instant."""
     keep_months: Count | None = None
@@ -130,10 +164,35 @@ class DataSettings(Section):
     max_staleness: Lag = 2
     """How old the last event of a table may be at the cutoff when scoring."""
 
+    @field_validator("lags")
+    @classmethod
+    def _only_where_a_time_may_lack(cls, lags: dict[str, int]) -> dict[str, int]:
+        if strange := sorted(set(lags) - set(LAGGED)):
+            raise ValueError(f'expected {", ".join(LAGGED)}, got "{strange[0]}"')
+        return lags
+
     @model_validator(mode="after")
-    def _files_have_tables(self) -> Self:
-        if self.source == "files" and "order_lines" not in self.tables:
-            raise ValueError("source files needs data.tables.order_lines with a path")
+    def _the_flat_table_has_one_place(self) -> Self:
+        stated = self.tables.get("flat")
+        mapped = stated.path if stated else None
+        if self.source == "flat" and (self.path is None) == (mapped is None):
+            raise ValueError(
+                "source flat needs the path of its table: data.path, or data.tables.flat.path "
+                "where columns have other names"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tables_have_a_place(self) -> Self:
+        place = {"files": "path", "sql": "query"}.get(self.source)
+        if place is None:
+            return self
+        if self.source == "sql" and not self.url:
+            raise ValueError("source sql needs data.url, such as postgresql+pg8000://host/shop")
+        for name in ("order_lines", *self.tables):
+            table = self.tables.get(name)
+            if table is None or getattr(table, place) is None:
+                raise ValueError(f"source {self.source} needs data.tables.{name} with a {place}")
         return self
 
 

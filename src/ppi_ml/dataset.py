@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from ppi_ml import aggregation
 from ppi_ml.declare import STANDARD_WINDOWS, Expression, Family, Feature, State
 from ppi_ml.engine.buckets import GIGABYTE, bucket_count, split
-from ppi_ml.entities import CUSTOMER, GROUP, GROUPS, ONE_CUSTOMER, PAIR, Entity, prepared
+from ppi_ml.entities import (
+    CUSTOMER,
+    GROUP,
+    GROUPS,
+    LINE,
+    ONE_CUSTOMER,
+    ORDER,
+    PAIR,
+    Entity,
+    prepared,
+)
 from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.shelf import Plugin, shelf
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
     from ppi_ml.events import EventLog
 
 _HISTORY: Mapping[str, tuple[str, ...]] = {CUSTOMER: ("cadence",), PAIR: ("cadence", "refills")}
+_PART_OF: Mapping[str, tuple[str, ...]] = {ORDER: (CUSTOMER,), LINE: (ORDER, CUSTOMER)}
 _ROW = ("silent_us", "purchases")
 States = dict[str, dict[str, State]]
 """Cutoff (ISO) -> family -> the state fitted on the past of that cutoff."""
@@ -78,6 +89,15 @@ class Dataset:
         """Where the rows of a cutoff lie."""
         i = self.cutoffs.index(cutoff)
         return slice(self.starts[i], self.starts[i + 1])
+
+    def varying(self) -> Dataset:
+        """The same without tree columns that hold one value, or none, in every row.
+
+        A table that is absent makes such columns, and a shop that never uses what it could: no
+        tree can learn from them, and the fewer columns it draws from, the better.
+        """
+        kept = tuple(name for name in self.tree_names if _varies(self.column(name)))
+        return replace(self, tree_names=kept)
 
     @property
     def customers(self) -> pl.Series:
@@ -147,6 +167,12 @@ class Dataset:
         return pd.DataFrame(self.values, index=index, columns=list(self.names))
 
 
+def _varies(values: NDArray[np.float64]) -> bool:
+    """Whether there are several values, empty cells counting as one."""
+    known = values[~np.isnan(values)]
+    return bool(len(known) and (len(known) < len(values) or (known != known[0]).any()))
+
+
 def families(
     names: str | Sequence[str] = "all",
     windows: Sequence[int] = STANDARD_WINDOWS,
@@ -158,13 +184,18 @@ def families(
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
     chosen = [_family(found, name) for name in sorted(asked)]
     if names == "all":
-        chosen = [family for family in chosen if family.serves(entity)]
+        chosen = [family for family in chosen if _serves(family, entity)]
     for family in chosen:
-        if not family.serves(entity):
+        if not _serves(family, entity):
             raise ConfigError(
                 f"features.families: {family.name} is about {family.entity}, not about {entity}"
             )
     return [_with_windows(family, tuple(windows)) for family in chosen]
+
+
+def _serves(family: Family, entity: str) -> bool:
+    """Whether its rows can be about this entity, or about the order or the customer it is of."""
+    return any(family.serves(name) for name in (entity, *_PART_OF.get(entity, ())))
 
 
 def every_family(plugins: Sequence[Plugin] = ()) -> list[Family]:
@@ -188,7 +219,7 @@ def for_the_model(
     Where one was not asked for, its columns reach the smooth models only, not the trees.
     """
     there = {family.name for family in chosen}
-    needed = [name for name in _HISTORY[entity] if name not in there]
+    needed = [name for name in _HISTORY.get(entity, ()) if name not in there]
     missing = families(needed, plugins=plugins, entity=entity) if needed else []
     return sorted([*chosen, *map(_hidden, missing)], key=lambda family: family.name)
 

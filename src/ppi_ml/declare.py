@@ -165,10 +165,19 @@ class Target:
     baselines: tuple[str, ...]
     of: str | None = None
     """The target whose curve and label it reads; None if it has its own."""
+    asked_at: tuple[str, ...] = ()
+    """Kind probability: the events that trigger the question (`occasions.TRIGGERS`)."""
+    until: str = ""
+    """Kind probability: what closes the question (`occasions.CLOSED`)."""
+    outcome: Callable[[Any], Any] | None = None
+    """Kind probability: what came of occasions, `outcome(Aftermath) -> pl.DataFrame`; training
+    only."""
 
     def to_dict(self) -> dict[str, Any]:
         """The declaration as data, as the bundle carries it."""
+        asked = {"asked_at": list(self.asked_at), "until": self.until}
         return {
+            **(asked if self.kind == "probability" else {}),
             "name": self.name,
             "question": self.question,
             "entity": self.entity,
@@ -193,6 +202,8 @@ class Baseline:
     name: str
     description: str
     fit: Callable[[Any], Callable[[Any], Any]]
+    kind: Kind = "duration"
+    """For the kind probability `predict(rows)` gives P(it happens), (n,)."""
 
 
 @dataclass(frozen=True)

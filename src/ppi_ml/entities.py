@@ -1,4 +1,4 @@
-"""What a row is about: a customer, or a product that a customer buys (a pair).
+"""What a row is about: a customer, a product that a customer buys (a pair), an order or a line.
 
 A product is a sku, or whatever column of the table `products` the target names: a category, a
 brand, a type. Every table that names a sku gets the product beside it, once per log.
@@ -15,6 +15,8 @@ from ppi_ml.errors import DataError
 from ppi_ml.events import EventLog
 
 CUSTOMER, PAIR = "customer", "customer_product"
+ORDER, LINE = "order", "order_line"
+_LINE_OF_OCCASION = "line_of_occasion"
 PRODUCT, GROUP, PACK = "product", "product_group", "pack_e6"
 SKUS = "product_skus"
 """Of a row of the table stock: how many skus its product has."""
@@ -25,6 +27,9 @@ LOG_UNIT = 1_000_000
 _KEYS: Mapping[str, tuple[str, ...]] = {
     CUSTOMER: ("customer_id",),
     PAIR: ("customer_id", PRODUCT),
+    ORDER: ("customer_id", "order_id"),
+    LINE: ("customer_id", "order_id", "line_id"),
+    _LINE_OF_OCCASION: ("customer_id", "line_id"),
 }
 
 
@@ -56,12 +61,19 @@ class Entity:
         return _KEYS[self.name]
 
     @property
+    def is_occasion(self) -> bool:
+        """Whether a row is about an order or a line of one, each with a cutoff of its own."""
+        return self.name in (ORDER, LINE)
+
+    @property
     def is_pair(self) -> bool:
         """Whether a row is about a product of a customer."""
         return self.name == PAIR
 
 
 ONE_CUSTOMER = Entity()
+LINE_OF_OCCASION = Entity(_LINE_OF_OCCASION)
+"""A line in the past of its occasion, whose number stands for the customer."""
 
 
 def prepared(log: EventLog, entity: Entity) -> EventLog:

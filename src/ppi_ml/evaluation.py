@@ -79,6 +79,7 @@ def _notes(backtest: Backtest) -> tuple[str, ...]:
     question = f"no purchase within {judged} days"
     if backtest.metric == "ibs":
         question = f"when the next purchase comes, within {judged} days of the cutoff"
+    question = backtest.question or question
     short = f" instead of the {asked} asked for: the log is too short" if judged < asked else ""
     why = backtest.untrainable
     return (

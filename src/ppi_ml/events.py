@@ -108,7 +108,7 @@ class EventLog:
         wanted = pl.Series(list(customer_ids), dtype=pl.String)
         return self._filtered(
             {
-                name: table.frame.filter(pl.col("customer_id").is_in(wanted))
+                name: table.frame.filter(pl.col("customer_id").is_in(wanted.implode()))
                 for name, table in self.tables.items()
                 if table.of_customers
             }
@@ -218,12 +218,25 @@ def load_tables(
     if cut is not None:
         log = _noted(log.until(cut), log, f"known at or after {cut}")
     if keep_months is not None:
-        start = _months_before(log.observed_until, keep_months)
-        recent = {name: table.since(start) for name, table in log.tables.items()}
-        log = _noted(replace(log, tables=recent), log, f"that occurred before {start}")
+        log = newest_months(log, keep_months)
     if not log.tables["order_lines"].frame.height:
         raise DataError("order_lines: no order line is left; see data.until and data.keep_months")
     return log
+
+
+def newest_months(log: EventLog, months: int) -> EventLog:
+    """The log without what occurred more than so many calendar months before its end.
+
+    What still holds (consents, stock) and what has no dates (products, customers) stays. Every
+    other table begins there, so that no window claims to have seen more; one whose record had ended
+    by then is absent. The report says how many events were set aside.
+    """
+    start = _months_before(log.observed_until, months)
+    ended = {n for n, t in log.tables.items() if t.observed_until <= start and not t.holds}
+    kept = {name: table.since(start) for name, table in log.tables.items() if name not in ended}
+    recent = _noted(replace(log, tables=kept), log, f"that occurred before {start}")
+    notes = [f"{name}: ended before {start}, so treated as absent" for name in sorted(ended)]
+    return replace(recent, report=replace(recent.report, notes=(*recent.report.notes, *notes)))
 
 
 def _admit_all(
@@ -265,10 +278,8 @@ def _check_quarantined(report: LoadReport, most: float) -> None:
 
 def _noted(log: EventLog, before: EventLog, which: str) -> EventLog:
     """`log` with a note per table on how many events of `before` it no longer holds."""
-    counts = {
-        name: table.frame.height - log.tables[name].frame.height
-        for name, table in before.tables.items()
-    }
+    left = {name: table.frame.height for name, table in log.tables.items()}
+    counts = {name: table.frame.height - left.get(name, 0) for name, table in before.tables.items()}
     notes = [f"{name}: {n:,} events {which} were set aside" for name, n in counts.items() if n]
     return replace(log, report=replace(log.report, notes=(*log.report.notes, *notes)))
 

@@ -62,6 +62,10 @@ THEMES: Mapping[str, str] = {
     f"{TREES}orders__purchases__": _COUNTS,
     f"{TREES}returns__": "returns",
     f"{TREES}calendar__": "calendar habits",
+    f"{TREES}delivery__": "deliveries",
+    f"{TREES}support__": "help",
+    f"{TREES}usage_of_customer__": "use of the products",
+    f"{TREES}profile__": "where the customer came from",
     LIMITS: "limits of the model",
 }
 """What a term's name begins with -> its theme in words; the longest beginning that fits counts."""

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 import polars as pl
 
-from ppi_ml import across_rows, cells, row_times
+from ppi_ml import across_rows, cells, row_times, summaries
 from ppi_ml.errors import DataError
 from ppi_ml.ledger import Ledger
 from ppi_ml.load_report import TableReport
@@ -40,6 +40,7 @@ class RawTable:
     zone) or aware times; ids may be of any type. `origin` names the file or frame in messages.
     `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
     `sure` says that the granularity is known; else a table of mere dates is read as one of days.
+    `notes` are what the source has to say of it in the load report.
     """
 
     frame: pl.DataFrame
@@ -48,6 +49,7 @@ class RawTable:
     observed_from: object = None
     observed_until: object = None
     sure: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
 def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int) -> Admitted:
     if not raw.frame.height:
         raw = replace(raw, frame=_empty(table))
-    notes = _check_columns(table, raw.frame)
+    notes = [*raw.notes, *_check_columns(table, raw.frame)]
     ledger = Ledger(raw.frame.height)
     who = (CUSTOMER_ID,) if table.of_customers else ()
     known = _read_columns(who, raw.frame, zone, currency, ledger)
@@ -113,13 +115,13 @@ def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int)
         raise DataError("column customer_id is empty in every row; map the column that holds it")
     granularity: Granularity = "instant"
     if table.dated:
-        times, granularity = row_times.read(
+        times, granularity, more = row_times.read(
             raw.frame, raw.granularity, raw.sure, zone, lag_days, ledger
         )
         known |= times
-        if granularity != raw.granularity:
-            notes.append(f"{table.name}: occurred_at holds dates only; read with granularity day")
+        notes += [f"{table.name}: {note}" for note in more]
     own = _read_columns(table.own, raw.frame, zone, currency, ledger)
+    notes += _empty_columns(table, raw.frame, own)
     frame = pl.DataFrame(known | own).with_row_index("row")
     for derived in table.derived:
         frame = frame.with_columns(_derive(frame, derived, ledger))
@@ -132,9 +134,13 @@ def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int)
         notes += [f"{table.name}: {note}" for note in row_times.far_ahead(frame["wall"])]
         first, last = row_times.iso(frame["wall"].min()), row_times.iso(frame["wall"].max())
     kept, repaired, quarantined = ledger.counts()
-    report = TableReport(raw.frame.height, kept, repaired, quarantined, first, last, late_share)
+    frame = _canonical(frame, table)
+    report = TableReport(
+        raw.frame.height, kept, repaired, quarantined, first, last, late_share,
+        summaries.summarize(frame, table, raw.frame.columns, granularity, zone, currency),
+    )  # fmt: skip
     rows = ledger.quarantined(table.name, raw.frame)
-    return Admitted(_canonical(frame, table), granularity, report, rows, tuple(notes))
+    return Admitted(frame, granularity, report, rows, tuple(notes))
 
 
 def _empty(table: Table) -> pl.DataFrame:
@@ -161,6 +167,22 @@ def _check_columns(table: Table, frame: pl.DataFrame) -> list[str]:
     if unknown:
         notes.append(f"{table.name}: unknown, because there is no column {', '.join(unknown)}")
     return notes
+
+
+def _empty_columns(table: Table, frame: pl.DataFrame, values: Mapping[str, pl.Series]) -> list[str]:
+    """A note on the columns that are there and hold nothing: as if they were not."""
+    empty = [
+        column.name
+        for column in table.own
+        if column.name in frame.columns
+        and column.default is None
+        and column.kind != "currency"
+        and values[column.name].null_count() == frame.height
+        and cells.blank(frame[column.name])
+    ]
+    if not frame.height or not empty:
+        return []
+    return [f"{table.name}: unknown, because every cell is empty in column {', '.join(empty)}"]
 
 
 def _absent(name: str, table: Table, found: list[str]) -> str:

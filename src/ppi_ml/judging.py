@@ -116,11 +116,12 @@ def _test_rows(
     What only the segments read stands beside them; no model reads a column it does not name.
     """
     states = material.data.states[str(fold.end)]
-    return dataset.build(
+    made = dataset.build(
         material.log, fold.test, [*families, segments.FAMILY], entity=material.data.entity,
         wanted=wanted, states=states,
         threads=material.threads, memory=material.memory,
     )  # fmt: skip
+    return replace(made, tree_names=material.data.tree_names)
 
 
 @dataclass(frozen=True)

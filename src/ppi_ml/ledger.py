@@ -74,5 +74,8 @@ class Ledger:
 
 
 def _by_rule(rules: list[str], counts: NDArray[np.intp]) -> dict[str, int]:
-    pairs = zip(rules, counts[1:].tolist(), strict=True)
-    return {rule: count for rule, count in pairs if count}
+    found: dict[str, int] = {}  # two columns may break, or be mended by, a rule of the same name
+    for rule, count in zip(rules, counts[1:].tolist(), strict=True):
+        if count:
+            found[rule] = found.get(rule, 0) + count
+    return found

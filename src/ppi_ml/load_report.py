@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+    from ppi_ml.findings import Checks
+    from ppi_ml.summaries import TableSummary
+
+DUPLICATES = ("duplicate of an earlier row", "key repeated with other content")
+"""The rules by which a row is quarantined because its key was there before."""
+
 
 @dataclass(frozen=True)
 class TableReport:
@@ -18,7 +24,8 @@ class TableReport:
 
     `repaired` and `quarantined` count by rule. `first` and `last` event are local times as ISO
     text, null without a row. `late_share` is the share of rows that became known on a later local
-    day than they occurred; null where the table does not say when a row became known.
+    day than they occurred; null where the table does not say when a row became known. `summary`
+    is what the table looks like, so that a later load can be compared with this one.
     """
 
     rows_in: int
@@ -28,6 +35,12 @@ class TableReport:
     first: str | None
     last: str | None
     late_share: float | None
+    summary: TableSummary | None = None
+
+    @property
+    def duplicate_share(self) -> float:
+        """Share of the rows in whose key was there before, with the same content or with other."""
+        return sum(self.quarantined.get(rule, 0) for rule in DUPLICATES) / max(self.rows_in, 1)
 
     @property
     def rows_quarantined(self) -> int:
@@ -60,12 +73,14 @@ class LoadReport:
     """All tables of a load, notes on what was assumed or set aside, and the quarantined rows.
 
     `quarantine`: table -> frame (table, row, rule, column, value). `row` is the 0-based number of
-    the row in what was read, `value` the cell that broke the rule, as text.
+    the row in what was read, `value` the cell that broke the rule, as text. `checks` is what only
+    the whole log tells (`log_checks.checked`); None where nobody has looked.
     """
 
     tables: Mapping[str, TableReport]
     notes: tuple[str, ...] = ()
     quarantine: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    checks: Checks | None = None
 
     def write_quarantine(self, folder: str | Path) -> list[Path]:
         """Write one Parquet file per table that has quarantined rows; returns their paths."""
@@ -83,12 +98,16 @@ class LoadReport:
         return {
             "tables": {name: table.to_dict() for name, table in self.tables.items()},
             "notes": list(self.notes),
+            "duplicates": {name: table.duplicate_share for name, table in self.tables.items()},
+            "summaries": {n: t.summary.to_dict() for n, t in self.tables.items() if t.summary},
+            "checks": None if self.checks is None else self.checks.to_dict(),
         }
 
     def to_text(self) -> str:
         """The report for people."""
         lines = [line for name, table in self.tables.items() for line in _table_lines(name, table)]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        checks = [] if self.checks is None else self.checks.to_lines()
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *checks])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.to_text())}</pre>"
@@ -105,4 +124,6 @@ def _table_lines(name: str, table: TableReport) -> list[str]:
         lines += [f"  {verb:<11} {count:>10,}  {rule}" for rule, count in counts.items()]
     if table.first is not None:
         lines.append(f"  from {table.first} to {table.last}; {table.lateness}")
+    if table.duplicate_share:
+        lines.append(f"  {table.duplicate_share:.1%} of the rows repeat a key")
     return lines

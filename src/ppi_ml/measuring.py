@@ -97,7 +97,10 @@ def _measured(backtest: Backtest, part: Slice, name: str, per_row: _PerRow, seed
     event, risk = backtest.event[part.mask], backtest.at_horizon(name)[part.mask]
     if _whole(part):
         yield from _at_horizon(event, risk)
-    yield "returner_ratio", metrics.returner_ratio(event, 1 - risk)
+    if backtest.question:
+        yield "event_ratio", metrics.returner_ratio(~event, risk)
+    else:
+        yield "returner_ratio", metrics.returner_ratio(event, 1 - risk)
     if per_row.coverage is not None and per_row.quantiles is not None:
         yield "coverage", float(per_row.coverage[part.mask].mean())
         yield from _of_quantiles(backtest, part, per_row.quantiles[part.mask])

@@ -46,6 +46,11 @@ class Model:
     """What explanations compare with; None: this model cannot explain itself."""
 
     @property
+    def stages(self) -> str:
+        """Which stages the member `staged` has."""
+        return self.curve.settings.stages
+
+    @property
     def process_state(self) -> ProcessState:
         """The process parameters dated the training end."""
         return self.processes.by_cutoff[self.dated]

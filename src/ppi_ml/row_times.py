@@ -27,8 +27,8 @@ def read(
     zone: str,
     lag_days: int,
     ledger: Ledger,
-) -> tuple[dict[str, pl.Series], Granularity]:
-    """Columns `at` and `known` (n,), and the granularity: day where every cell is a mere date.
+) -> tuple[dict[str, pl.Series], Granularity, list[str]]:
+    """Columns `at` and `known` (n,), the granularity, and notes: day where all are mere dates.
 
     Args:
         frame: a raw table with `occurred_at` and perhaps `known_at`.
@@ -40,22 +40,32 @@ def read(
     """
     occurred = cells.read_times(frame["occurred_at"], "occurred_at", zone)
     cells.enter(ledger, "occurred_at", occurred)
-    at = occurred.values
-    dates = not sure and occurred.dated.any() and (occurred.dated | at.is_null()).all()
-    granularity = "day" if dates else granularity
+    at, dated = occurred.values, occurred.dated
+    alone = bool(dated.any() and (dated | at.is_null()).all())
+    notes = []
+    if alone and not sure and granularity != "day":
+        granularity = "day"
+        notes.append("occurred_at holds dates only; read with granularity day")
     if granularity == "day":
         at = cells.day_start(at, zone)
         usual = cells.day_end(at, zone, lag_days)
     else:
         usual = cells.days_later(at, zone, lag_days)
+        if dated.any() and not alone:
+            # Nothing says when on that day it was, so nobody knew of it before the day was over.
+            usual = usual.zip_with(~dated, cells.day_end(at, zone, lag_days))
+            notes.append(
+                f"{dated.sum():,} rows have a mere date among times, read as 00:00 of that day; "
+                "without known_at they are known when it is over"
+            )
     if "known_at" not in frame.columns:
-        return {"at": at, "known": usual}, granularity
+        return {"at": at, "known": usual}, granularity, notes
     known, empty = moments(frame["known_at"], zone, ledger)
     ledger.repair("known_at empty, so occurred_at + known_lag", empty)
     known = known.zip_with(~empty, usual)
     ledger.repair("known_at before occurred_at, moved to it", (known < at).fill_null(False))
     later = pl.select(pl.max_horizontal(known, at)).to_series()
-    return {"at": at, "known": later}, granularity
+    return {"at": at, "known": later}, granularity, notes
 
 
 def moments(column: pl.Series, zone: str, ledger: Ledger) -> tuple[pl.Series, pl.Series]:

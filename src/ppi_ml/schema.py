@@ -314,7 +314,7 @@ _DECLARED = (
     Table(
         name="consents",
         about="what a customer allowed or denied from occurred_at on, until the next row",
-        key=("customer_id", "purpose", "occurred_at"),
+        key=("customer_id", "purpose", "granted", "occurred_at"),
         own=(
             Column("purpose", "text", "", "quarantined", required=True),
             Column(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ppi_ml import consent
 from ppi_ml.dataset import Dataset
 from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import UsageError
@@ -57,12 +58,31 @@ def scored(
     )  # fmt: skip
 
 
+def withheld(table: pl.DataFrame, customers: pl.Series, always: Mapping[str, str]) -> pl.DataFrame:
+    """One row for each customer who has denied profiling, in the columns of a table, all null.
+
+    Args:
+        table: a score table, of which only the columns count.
+        customers: who has denied it.
+        always: cutoff, target, model_version and model_sha256.
+    """
+    said = {**always, "status": "no_consent", "reason": consent.REASON}
+    told = {name: pl.lit(value) for name, value in said.items()}
+    blank = pl.DataFrame({"customer_id": customers.cast(pl.String)}).with_columns(
+        told.get(name, pl.lit(None)).cast(kind).alias(name)
+        for name, kind in table.schema.items()
+        if name != "customer_id"
+    )
+    return blank.select(table.columns)
+
+
 def exactly(
     table: pl.DataFrame,
     ids: Sequence[str],
     eligible: NDArray[np.bool_],
     active_within: int,
     always: Mapping[str, str],
+    denied: pl.Series | None = None,
 ) -> pl.DataFrame:
     """Exactly the customers asked for, in their order; values are null unless scored.
 
@@ -72,20 +92,26 @@ def exactly(
         eligible: (n,) whether each row of the table is asked about.
         active_within: days within which an eligible customer has bought.
         always: cutoff, target, model_version and model_sha256, for customers without history.
+        denied: customers who have denied profiling, None if nobody has; nothing else is said of
+            them.
     """
     asked = pl.DataFrame({"customer_id": pl.Series(list(ids), dtype=pl.String)})
     if asked["customer_id"].is_duplicated().any():
         raise UsageError("ids: a customer is asked for twice")
     known = table.with_columns(eligible=pl.Series(eligible))
     whole = asked.join(known, on="customer_id", how="left", maintain_order="left")
+    refused = pl.Series([], dtype=pl.String) if denied is None else denied
     status = (
-        pl.when(pl.col("eligible").is_null())
+        pl.when(pl.col("customer_id").is_in(refused.implode()))
+        .then(pl.lit("no_consent"))
+        .when(pl.col("eligible").is_null())
         .then(pl.lit("no_history"))
         .when("eligible")
         .then(pl.lit("scored"))
         .otherwise(pl.lit("not_eligible"))
     )
     why = {
+        "no_consent": consent.REASON,
         "no_history": "no purchase of a known product before the cutoff"
         if PRODUCT in table.columns
         else "no purchase before the cutoff",

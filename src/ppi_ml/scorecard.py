@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from ppi_ml.errors import IntegrityError
 from ppi_ml.score_rows import LOSSES, ScoreRow
-from ppi_ml.scorecard_tables import tables_of, terms_of
+from ppi_ml.scorecard_tables import about_events, tables_of, terms_of
 from ppi_ml.tables import WIDTH, Table, markdown
 
 Status = Literal["better", "level", "worse", "unjudged"]
@@ -96,7 +96,10 @@ class Scorecard:
         if self._notes():
             parts.append("\n".join(f"- {markdown(note)}" for note in self._notes()))
         if tables:
-            terms = [f"- **{term}**: {meaning}" for term, meaning in terms_of(tables).items()]
+            terms = [
+                f"- **{term}**: {meaning}"
+                for term, meaning in terms_of(tables, about_events(self.rows)).items()
+            ]
             parts.append("\n".join(["## Terms", "", *terms]))
         return "\n\n".join(parts) + "\n"
 

@@ -53,17 +53,30 @@ TERMS = {
     "lapsed": "silent for more than twice their own mean gap; repeat buyers only.",
 }
 """Every word in a table that needs one more sentence."""
-_HEADS = {"log_loss": "log-loss", "ibs": "IBS"}
+TERMS_OF_EVENTS = {
+    "AUC": "chance that a row to which it happened was given a higher probability than one to "
+    "which it did not; 0.5 is blind, 1 is perfect.",
+    "lift": "share to which it happened among the tenth with the highest probability, over the "
+    "share among all; 1 is blind.",
+    "pred/actual": "predicted number over the actual one; 1 is right, above 1 promises too many.",
+}
+"""The same words where the question is whether something happens."""
+_EVENTS = "events"
+"""Stands for the log-loss of something that happens, where columns are chosen."""
+_HEADS = {"log_loss": "log-loss", _EVENTS: "log-loss", "ibs": "IBS"}
 _COLUMNS = {
     "log_loss": ("auc", "top_decile_lift", "returner_ratio"),
+    _EVENTS: ("auc", "top_decile_lift", "event_ratio"),
     "ibs": ("c_index", "coverage", "returner_ratio", "width"),
 }
 _ABOUT_CUTOFFS = {
     "log_loss": ("returner_ratio",),
+    _EVENTS: ("event_ratio",),
     "ibs": ("returner_ratio", "coverage", "d_calibration_excess"),
 }
 _ABOUT_SEGMENTS = {
     "log_loss": ("returner_ratio",),
+    _EVENTS: ("event_ratio",),
     "ibs": ("coverage", "width", "returner_ratio"),
 }
 _NAMES = {
@@ -72,6 +85,7 @@ _NAMES = {
     "coverage": "coverage",
     "d_calibration_excess": "D-cal. excess",
     "returner_ratio": "pred/actual",
+    "event_ratio": "pred/actual",
     "top_decile_lift": "lift",
     "width": "width",
 }
@@ -82,26 +96,39 @@ _ALL_ELIGIBLE = "all eligible"
 
 def tables_of(rows: Sequence[ScoreRow], metric: str) -> list[Table]:
     """Every table for which there are rows; `metric` is the loss that decides."""
+    if about_events(rows):
+        asked, everybody = "First time asked", "Asked again later included"
+        columns = _EVENTS
+    else:
+        asked, everybody, columns = "Eligible rows", "Everybody with a past", metric
     tables = [
-        _ranking(rows, metric, ELIGIBLE, "Eligible rows"),
-        _by_cutoff(rows, metric),
+        _ranking(rows, metric, ELIGIBLE, asked, columns),
+        _by_cutoff(rows, metric, columns),
         _by_segment(rows, metric),
-        _ranking(rows, metric, EVERYBODY, "Everybody with a past"),
+        _ranking(rows, metric, EVERYBODY, everybody, columns),
     ]
     return [table for table in tables if table is not None]
 
 
-def terms_of(tables: Iterable[Table]) -> dict[str, str]:
-    """The words that these tables use, each with its sentence."""
+def about_events(rows: Sequence[ScoreRow]) -> bool:
+    """Whether the question is if something happens, and not when the next purchase comes."""
+    return any(row.metric == "event_ratio" for row in rows)
+
+
+def terms_of(tables: Iterable[Table], events: bool = False) -> dict[str, str]:
+    """The words that these tables use, each with its sentence; `events` as in `about_events`."""
+    terms = TERMS | (TERMS_OF_EVENTS if events else {})
     used = {
         cell.removesuffix(_OF_THE_MODEL)
         for table in tables
         for cell in (*table.head, *(line[0] for line in table.body))
     }
-    return {term: meaning for term, meaning in TERMS.items() if term in used}
+    return {term: meaning for term, meaning in terms.items() if term in used}
 
 
-def _ranking(rows: Sequence[ScoreRow], metric: str, segment: str, title: str) -> Table | None:
+def _ranking(
+    rows: Sequence[ScoreRow], metric: str, segment: str, title: str, columns: str
+) -> Table | None:
     """One line per model by rising loss; those that could not be trained come last."""
     pooled = [row for row in rows if row.cutoff == POOLED and row.segment == segment]
     values = {(row.model, row.metric): row.value for row in pooled}
@@ -115,17 +142,17 @@ def _ranking(rows: Sequence[ScoreRow], metric: str, segment: str, title: str) ->
             span(row.low, row.high, number),
             signed(row.difference),
             span(row.difference_low, row.difference_high, signed),
-            *_cells({m: values.get((row.model, m)) for m in _COLUMNS[metric]}),
+            *_cells({m: values.get((row.model, m)) for m in _COLUMNS[columns]}),
         ]
         for row in judged
     ]
     head = ["", _HEADS[metric], "95 % interval", "model minus it", "95 % interval"]
     n = max(row.n for row in judged)
     title = f"{title}, all test cutoffs together ({n:,} rows)"
-    return Table(title, [*head, *_named(_COLUMNS[metric])], body)
+    return Table(title, [*head, *_named(_COLUMNS[columns])], body)
 
 
-def _by_cutoff(rows: Sequence[ScoreRow], metric: str) -> Table | None:
+def _by_cutoff(rows: Sequence[ScoreRow], metric: str, columns: str) -> Table | None:
     """The model at each test cutoff and its differences, flagged where above the tolerance."""
     here = [row for row in rows if row.cutoff != POOLED and row.segment == ELIGIBLE]
     judged = [row for row in here if row.metric == metric]
@@ -133,7 +160,7 @@ def _by_cutoff(rows: Sequence[ScoreRow], metric: str) -> Table | None:
     if not own:
         return None
     values = {(row.cutoff, row.metric): row.value for row in here if row.model == MODEL}
-    shown = [_cells({m: values.get((c, m)) for m in _ABOUT_CUTOFFS[metric]}) for c in own]
+    shown = [_cells({m: values.get((c, m)) for m in _ABOUT_CUTOFFS[columns]}) for c in own]
     cells = {(row.model, row.cutoff): _flagged(row) for row in judged}
     body = [
         ["rows", *(f"{row.n:,}" for row in own.values())],
@@ -141,7 +168,7 @@ def _by_cutoff(rows: Sequence[ScoreRow], metric: str) -> Table | None:
         *(
             [f"{name}{_OF_THE_MODEL}", *line]
             for name, line in zip(
-                _named(_ABOUT_CUTOFFS[metric]), zip(*shown, strict=True), strict=True
+                _named(_ABOUT_CUTOFFS[columns]), zip(*shown, strict=True), strict=True
             )
         ),
         *(

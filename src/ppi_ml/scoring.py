@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,82 +18,41 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ppi_ml import bundle as bundles
-from ppi_ml import dataset, entities, packing, rows, score_table, selftest, settings, staleness
+from ppi_ml import consent, dataset, entities, occasion_packing, packing, rows, score_table
 from ppi_ml import explain as reasons
-from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
-from ppi_ml.engine.buckets import bucket_count, bytes_of
+from ppi_ml.engine.buckets import bucket_count
 from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import DataError, IntegrityError, UsageError
-from ppi_ml.events import EventLog, load_tables
-from ppi_ml.instants import Cutoff
-from ppi_ml.intake import NO_CURRENCY, RawTable
+from ppi_ml.events import EventLog
+from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.models.consuming import consuming
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import Asked, Nudge
-from ppi_ml.shelf import load_plugins
+from ppi_ml.occasion_scoring import OccasionScorer
+from ppi_ml.scorer_base import Prediction, Request, ScorerBase, not_used
 from ppi_ml.snapshot import Past
 from ppi_ml.snapshots import Wanted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_GRACE_US = 5 * 60 * 1_000_000
-_OLD_STATE_DAYS = 180
 _PAIR_MEMORY = 4
 """A part of the pairs takes so many times the memory of its events, tables included."""
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What is said of one customer: `values` are the columns of the score table."""
-
-    customer_id: str
-    cutoff: Cutoff
-    status: str
-    values: Mapping[str, Any]
-    curves: Curves
-    rows: Sequence[Mapping[str, Any]] = ()
-    """All rows of the customer: one, or one for every product; `values` is the first."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What a scoring is about: events that are fresh enough, the cutoff, and notes on both."""
-
-    log: EventLog
-    cutoff: Cutoff
-    notes: tuple[str, ...]
-
-    def of(self, ids: Sequence[str]) -> _Request:
-        """The same for some of the customers."""
-        return replace(self, log=self.log.only(ids))
-
-
-class Scorer:
+class Scorer(ScorerBase):
     """A verified bundle, ready to score; made with `Scorer.load`."""
+
+    model: packing.Model
 
     def __init__(self, bundle: bundles.Bundle, threads: int = 2, memory: str | None = None) -> None:
         """Read the parts of a verified bundle and let it prove itself on three customers."""
-        self.bundle = bundle
-        self.config = Config.read(_settings_of(bundle), environ={})
-        self.model = packing.unpack(bundle, threads)
-        noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
-        plugins = load_plugins(self.config.plugins, noted)
-        for name in noted.keys() - {plugin.name for plugin in plugins}:
-            raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
-        self._families = dataset.families(
-            self.model.families, self.model.windows, plugins, self.model.entity.name
-        )
-        self._threads = threads
-        self._memory = bytes_of(memory or self.config.engine.memory)
-        stored = bundle.json("selftest.json")
-        if stored is not None:
-            selftest.check(stored, self.answer, bundle.folder)
+        super().__init__(bundle, packing.unpack(bundle, threads), threads, memory)
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 2, memory: str | None = None) -> Scorer:
+    def load(cls, path: str | Path, *, threads: int = 2, memory: str | None = None) -> ScorerBase:
         """A scorer from a bundle folder.
 
         Args:
@@ -107,11 +66,7 @@ class Scorer:
         folder = Path(path)
         inner = folder / "bundle"
         found = inner if not (folder / bundles.MANIFEST).exists() and inner.is_dir() else folder
-        return cls(bundles.load(found), threads, memory)
-
-    def __repr__(self) -> str:
-        sha = self.bundle.content_sha256[:12]
-        return f"Scorer({self.bundle.version}, {sha}, states of {self.model.dated})"
+        return of_bundle(bundles.load(found), threads, memory)
 
     def score(
         self,
@@ -135,23 +90,27 @@ class Scorer:
                 such a table other than the order lines are null.
 
         Returns:
-            The table; its `.attrs["notes"]` say which events and tables were not used.
+            The table; its `.attrs["notes"]` say which events and tables were not used. Customers
+            who had denied profiling have one row each, without values.
 
         Raises:
             DataError: a table is too old for the cutoff.
             UsageError: a day beyond the reach of the curve, or a cutoff that is none.
         """
-        asked = self._asked(log, cutoff, allow_stale)
+        asked = self.asked(log, cutoff, allow_stale)
         if ids is not None:
             few = asked.of(ids) if self.model.entity.is_pair else asked
             table, eligible = self._scored(few, days, everyone=True)
-            always = {"cutoff": str(asked.cutoff), **self._names}
-            table = score_table.exactly(table, ids, eligible, self.model.active_within, always)
+            always = {"cutoff": str(asked.cutoff), **self.names}
+            denied = consent.denied(asked.log, asked.cutoff)
+            table = score_table.exactly(
+                table, ids, eligible, self.model.active_within, always, denied
+            )
         else:
-            parts = (self._scored(part, days, everyone=everyone)[0] for part in self._parts(asked))
+            parts = (self._part(part, days, everyone=everyone) for part in self._parts(asked))
             table = pl.concat(parts).sort(self.model.entity.keys)
         frame = score_table.to_pandas(table)
-        frame.attrs["notes"] = [*asked.notes, *_not_used(log, asked.cutoff)]
+        frame.attrs["notes"] = [*asked.notes, *not_used(log, asked.cutoff)]
         return frame
 
     def score_parts(
@@ -168,21 +127,11 @@ class Scorer:
         Each part holds all rows of some of the customers (by hash), sorted by key; how many parts
         there are follows from the memory of the scorer. The arguments are those of `score`.
         """
-        asked = self._asked(log, cutoff, allow_stale)
+        asked = self.asked(log, cutoff, allow_stale)
         for part in self._parts(asked):
-            yield self._scored(part, days, everyone=everyone)[0]
+            yield self._part(part, days, everyone=everyone)
 
-    @property
-    def of_pairs(self) -> bool:
-        """Whether a row is a product of a customer."""
-        return self.model.entity.is_pair
-
-    def notes(self, log: EventLog, cutoff: object, *, allow_stale: bool = False) -> list[str]:
-        """Which events and tables `score_parts` does not use, as `score` says in its notes."""
-        asked = self._asked(log, cutoff, allow_stale)
-        return [*asked.notes, *_not_used(log, asked.cutoff)]
-
-    def _parts(self, asked: _Request) -> Iterator[_Request]:
+    def _parts(self, asked: Request) -> Iterator[Request]:
         """The request by customers. Customers are worked on in buckets anyway; pairs are many."""
         count = 1
         if self.model.entity.is_pair:
@@ -191,8 +140,30 @@ class Scorer:
             part = asked.log if count == 1 else asked.log.bucket(index, count)
             yield replace(asked, log=part)
 
+    def _part(self, asked: Request, days: Sequence[int], *, everyone: bool) -> pl.DataFrame:
+        """The rows of a request, those of customers who have denied profiling among them."""
+        table, _ = self._scored(asked, days, everyone=everyone)
+        refused = self._withheld(asked, everyone=everyone)
+        if refused.is_empty():
+            return table
+        always = {"cutoff": str(asked.cutoff), **self.names}
+        told = score_table.withheld(table, refused, always)
+        return pl.concat([table, told]).sort(self.model.entity.keys)
+
+    def _withheld(self, asked: Request, *, everyone: bool) -> pl.Series:
+        """Who would have rows, had they not denied profiling (n,): the eligible, or everyone."""
+        entity = self.model.entity
+        past = Past(asked.log, asked.cutoff, entity)
+        if past.denied.is_empty():
+            return past.denied
+        rows_ = past.withheld
+        if not everyone:
+            recent = pl.col("silent_us") <= self.model.active_within * DAY_US
+            rows_ = rows_.filter(recent, pl.col("purchases") >= entity.least)
+        return rows_["customer_id"].unique().sort()
+
     def _scored(
-        self, asked: _Request, days: Sequence[int], *, everyone: bool
+        self, asked: Request, days: Sequence[int], *, everyone: bool
     ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
         """The rows of a request as a table, and which of them are eligible."""
         data = self._features(asked.log, asked.cutoff, everyone=everyone)
@@ -212,16 +183,19 @@ class Scorer:
     ) -> Curves:
         """Survival curves of everybody with a purchase before the cutoff; of the eligible pairs.
 
+        Who had denied profiling has none, and a warning counts them.
+
         Args:
             log: events.
             cutoff: as in `score`.
             days: checked against the reach of the curve, so that a mistake shows at once.
             allow_stale: as in `score`.
         """
-        asked = self._asked(log, cutoff, allow_stale)
-        for note in asked.notes:
-            warnings.warn(note, stacklevel=2)
+        asked = self.asked(log, cutoff, allow_stale)
         everyone = not self.model.entity.is_pair
+        left_out = _left_out("no curves of", len(self._withheld(asked, everyone=everyone)))
+        for note in (*asked.notes, *left_out):
+            warnings.warn(note, stacklevel=2)
         curves = self._curves(self._features(asked.log, asked.cutoff, everyone=everyone))
         if days is not None:
             curves.survival(np.asarray(list(days), dtype=np.float64))
@@ -250,7 +224,8 @@ class Scorer:
             `customer_id`, `theme`, `points` (hundredths of probability that the theme adds, above
             0 for more risk), `base_probability` (of the typical customer of the training rows) and
             `churn_probability`, which is the base plus the sum of the points / 100. Customers
-            without a purchase before the cutoff have no rows; `.attrs["notes"]` counts them.
+            without a purchase before the cutoff have no rows, nor have those who had denied
+            profiling; `.attrs["notes"]` counts both.
 
         Raises:
             UsageError: the bundle was trained by a version without explanations.
@@ -258,20 +233,24 @@ class Scorer:
         if self.model.entity.is_pair:
             raise UsageError("explain: reasons are told of customers; pairs have none yet")
         typical = self._typical()
-        asked = self._asked(log, cutoff, allow_stale)
+        asked = self.asked(log, cutoff, allow_stale)
         data, notes = self._features(asked.log, asked.cutoff, everyone=True), [*asked.notes]
         wanted = data.eligible(self.model.active_within)
-        if entities is not None:
+        if entities is None:
+            denied = len(self._withheld(asked, everyone=False))
+        else:
             named = sorted(set(entities))
             wanted = data.customers.is_in(named).to_numpy()
-            if unknown := len(named) - int(wanted.sum()):
+            denied = int(consent.denied(asked.log, asked.cutoff).is_in(named).sum())
+            if unknown := len(named) - int(wanted.sum()) - denied:
                 notes.append(f"no reasons for {unknown:,} without a purchase before the cutoff")
+        notes += _left_out("no reasons for", denied)
         data = data.take(wanted)
         shares = reasons.contributions(
             self.model.curve, self._inputs(data), typical, self.model.horizon
         )
         frame = reasons.table(data.customers, shares)
-        frame.attrs["notes"] = [*notes, *_not_used(log, data.cutoffs[0])]
+        frame.attrs["notes"] = [*notes, *not_used(log, data.cutoffs[0])]
         return frame
 
     def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
@@ -286,8 +265,12 @@ class Scorer:
             DataError: an event breaks its contract, lies after the cutoff (five minutes' grace for
                 clocks that differ), or belongs to another customer than the rest.
         """
-        instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
-        log = entities.prepared(self._small_log(events, instant), self.model.entity)
+        data = self.config.data
+        instant = Cutoff.parse(cutoff or datetime.now(UTC), data.timezone)
+        return self._one(self.small_log(events, instant, data.keep_months), instant)
+
+    def _one(self, asked: EventLog, instant: Cutoff) -> Prediction:
+        log = entities.prepared(asked, self.model.entity)
         if len(log.customer_ids) != 1:
             raise DataError(
                 f"events: expected the events of one customer, got {len(log.customer_ids)}; "
@@ -295,6 +278,9 @@ class Scorer:
             )
         # Not checked for stale tables: how long one customer is silent says nothing of the export.
         data = self._features(log, instant, everyone=True)
+        # a request holds nothing late but what the clocks' grace lets in: there, denials count
+        if len(denied := consent.withdrawn(log)):
+            return self._refused(log, data.take(np.zeros(len(data), dtype=np.bool_)), denied)
         if not len(data):
             known = " of a product that the table products of the request names"
             raise DataError(
@@ -304,18 +290,21 @@ class Scorer:
         rows_ = self._table(log, data, curves, ()).to_dicts()
         return Prediction(log.customer_ids[0], instant, rows_[0]["status"], rows_[0], curves, rows_)
 
+    def _refused(self, log: EventLog, nobody: Dataset, denied: pl.Series) -> Prediction:
+        """What is said of a customer who has denied profiling: nothing, in the usual columns."""
+        curves, cutoff = self._curves(nobody), nobody.cutoffs[0]
+        always = {"cutoff": str(cutoff), **self.names}
+        empty = self._table(log, nobody, curves, ())
+        rows_ = score_table.withheld(empty, denied, always).to_dicts()
+        return Prediction(denied[0], cutoff, rows_[0]["status"], rows_[0], curves, rows_)
+
     def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
         """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
-        found: list[float] = self.one(events, cutoff).curves.cumulative.ravel().tolist()
+        instant = Cutoff.parse(cutoff, self.config.data.timezone)
+        # the made-up customers are older than a short data.keep_months
+        said = self._one(self.small_log(events, instant, None), instant)
+        found: list[float] = [] if said.curves is None else said.curves.cumulative.ravel().tolist()
         return found
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {
-            "target": str(self.model.target["name"]),
-            "model_version": self.bundle.version,
-            "model_sha256": self.bundle.content_sha256,
-        }
 
     def _table(
         self, log: EventLog, data: Dataset, curves: Curves, days: Sequence[int]
@@ -329,70 +318,8 @@ class Scorer:
             lead = wish.delivery + wish.channel
             asked = replace(asked, nudge=Nudge(wish.quantile, lead, blocked))
         return score_table.scored(
-            data, curves, days, self.model.target["reading"], asked, self._names
+            data, curves, days, self.model.target["reading"], asked, self.names
         )
-
-    def _small_log(self, events: Mapping[str, Any], cutoff: Cutoff) -> EventLog:
-        """A log of a request: tables observed since the training log began, up to the cutoff."""
-        unknown = sorted(set(events) - set(self.model.tables))
-        if unknown:
-            raise UsageError(
-                f'events: this model was trained without the table "{unknown[0]}"; it knows '
-                f"{', '.join(self.model.tables)}"
-            )
-        raw = {
-            name: RawTable(
-                _frame(events.get(name)),
-                granularity="day" if known["granularity"] == "day" else "instant",
-                origin="the request",
-                observed_from=known["observed_from"],
-                observed_until=cutoff,
-                sure=True,
-            )
-            for name, known in self.model.tables.items()
-        }
-        data = self.config.data
-        log = load_tables(
-            raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
-            max_quarantined=0.0,
-        )  # fmt: skip
-        for name, table in log.tables.items():
-            late = table.frame["at"].max() if table.dated else None
-            if isinstance(late, int) and late > cutoff.at + _GRACE_US:
-                raise DataError(f"{name}: an event lies after the cutoff {cutoff}; leave it out")
-        return log
-
-    def _asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> _Request:
-        """What is asked, with events as fresh as they must be, and what there is to say of them."""
-        instant = Cutoff.parse(cutoff, log.timezone)
-        self._check_money_and_clock(log)
-        most, fresh, notes = self.config.data.max_staleness, log, list[str]()
-        if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
-            fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
-        notes += [
-            f"{name}: the model was trained with this table, which is absent; its features are null"
-            for name in self.model.tables
-            if name not in log.tables
-        ]
-        age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
-        if age > _OLD_STATE_DAYS:
-            notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
-        return _Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
-
-    def _check_money_and_clock(self, log: EventLog) -> None:
-        """`DataError` if the log counts money or days otherwise than the model does."""
-        data = self.config.data
-        known = {data.currency, log.currency} - {None, NO_CURRENCY}
-        if len(known) > 1:
-            raise DataError(
-                f"the model was trained on {data.currency}, this log is in {log.currency}; convert "
-                "the money before loading, or train on this log"
-            )
-        if log.timezone != data.timezone:
-            raise DataError(
-                f"the model was trained on days of {data.timezone}, this log has days of "
-                f"{log.timezone}; load it with that zone"
-            )
 
     def _features(self, log: EventLog, cutoff: Cutoff, *, everyone: bool) -> Dataset:
         """The rows of a cutoff: of pairs the eligible ones, unless everyone is wanted."""
@@ -437,25 +364,12 @@ class Scorer:
         return rows.build(data, states, packing.edges_of(self.model).tolist())
 
 
-def _not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
-    """A note on the events that became known too late for the cutoff, if there are any."""
-    dated = [table.frame for table in log.tables.values() if table.dated]
-    late = sum(int((frame["known"] >= cutoff.at).sum()) for frame in dated)
-    return [f"{late:,} events known at or after {cutoff} were not used"] if late else []
+def _left_out(what: str, denied: int) -> list[str]:
+    """A note on those who have denied profiling, if there are any."""
+    return [f"{what} {denied:,} who have {consent.REASON}"] if denied else []
 
 
-def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
-    if rows_ is None:
-        return pl.DataFrame(schema={"customer_id": pl.String, "occurred_at": pl.String})
-    if isinstance(rows_, pl.DataFrame):
-        return rows_
-    if isinstance(rows_, Sequence):
-        return pl.DataFrame(list(rows_), infer_schema_length=None)
-    return pl.DataFrame(pl.from_pandas(rows_))
-
-
-def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
-    found = settings.parse(bundle.text("config.yaml"))
-    if not isinstance(found, dict):
-        raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
-    return found
+def of_bundle(bundle: bundles.Bundle, threads: int = 2, memory: str | None = None) -> ScorerBase:
+    """The scorer of a verified bundle: of curves, or of orders and lines."""
+    kind = OccasionScorer if occasion_packing.is_of_occasions(bundle) else Scorer
+    return kind(bundle, threads, memory)

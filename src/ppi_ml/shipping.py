@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,29 +12,43 @@ from typing import Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import packing, run_outs, selftest
+from ppi_ml import occasion_packing, packing, run_outs, scoring, selftest
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
+from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.runs import RunFolder, write_json
 from ppi_ml.scorecard import Scorecard
-from ppi_ml.scoring import Scorer
+from ppi_ml.scorer_base import ScorerBase
 from ppi_ml.shelf import Plugin
-from ppi_ml.splits import Plan
-from ppi_ml.tuning import Search
 
 LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn", "scipy")
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """All that a run folder is written from; `backtest` is None where nothing was judged."""
+class Choice:
+    """How the recipe was found: what it is, why, losses on earlier dates, and the trials."""
 
-    model: packing.Model
+    recipe: Mapping[str, Any]
+    why: str
+    losses: Mapping[str, float]
+    trials: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """All that a run folder is written from; `backtest` is None where nothing was judged.
+
+    `trained` and `tested` are the cutoffs, or the starts of periods, that the model that ships was
+    trained on and that its recipe was judged at.
+    """
+
+    model: packing.Model | OccasionModel
     config: Config
     log: EventLog
-    plan: Plan
-    found: Search
+    trained: Sequence[Cutoff]
+    tested: Sequence[Cutoff]
+    found: Choice
     scorecard: Scorecard
     backtest: pl.DataFrame | None
     plugins: Sequence[Plugin]
@@ -56,7 +70,7 @@ def write(folder: RunFolder, shipment: Shipment) -> None:
     _predict(path, scorer, log)
 
 
-def _predict(folder: Path, scorer: Scorer, log: EventLog) -> None:
+def _predict(folder: Path, scorer: ScorerBase, log: EventLog) -> None:
     """The score table at the end of the log; for pairs also as a list for people."""
     end = Cutoff.parse(scorer.model.dated, log.timezone)
     scores = scorer.score(log, end, allow_stale=True)
@@ -68,18 +82,25 @@ def _predict(folder: Path, scorer: Scorer, log: EventLog) -> None:
         (folder / "run_outs.md").write_text(text, encoding="utf-8")
 
 
-def _bundle(folder: RunFolder, shipment: Shipment) -> Scorer:
+def _bundle(folder: RunFolder, shipment: Shipment) -> ScorerBase:
     """Write the bundle, let it answer its self-test, and seal it with the answers."""
-    files = packing.pack(shipment.model, shipment.config)
+    files = _files(shipment)
     files["scorecard.json"] = shipment.scorecard.to_dict()
     manifest, place = _manifest(folder, shipment), folder.path / "bundle"
     threads = shipment.config.engine.threads
     bundles.save(place, files | {"selftest.json": None}, manifest)
     end = Cutoff.parse(shipment.model.dated, shipment.log.timezone)
-    first = Scorer(bundles.load(place), threads)
+    first = scoring.of_bundle(bundles.load(place), threads)
     answers = selftest.record(first.answer, end, shipment.model.tables)
     bundles.save(place, files | {"selftest.json": answers}, manifest)
-    return Scorer(bundles.load(place), threads)
+    return scoring.of_bundle(bundles.load(place), threads)
+
+
+def _files(shipment: Shipment) -> dict[str, object]:
+    """The files of the model's bundle."""
+    if isinstance(shipment.model, OccasionModel):
+        return occasion_packing.pack(shipment.model, shipment.config)
+    return packing.pack(shipment.model, shipment.config)
 
 
 def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
@@ -91,8 +112,8 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "ppi_ml": version("ppi_ml"),
         "libraries": {library: version(library) for library in LIBRARIES},
         "target": dict(shipment.model.target),
-        "stages": {"used": shipment.model.curve.settings.stages, "why": found.why},
-        "recipe": found.recipe.to_dict(),
+        "stages": {"used": shipment.model.stages, "why": found.why},
+        "recipe": dict(found.recipe),
         "data": {
             "fingerprint": log.fingerprint,
             "observed_from": str(log.observed_from),
@@ -100,7 +121,7 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         },
         "known_until": str(log.observed_until),
         "state_date": shipment.model.dated,
-        "training_cutoffs": [str(c) for c in shipment.plan.final.train],
+        "training_cutoffs": [str(c) for c in shipment.trained],
         "seed": config.seed,
         "repeatable": _repeatable(config, folder.resumed),
         "verdict": asdict(shipment.scorecard.verdict),

@@ -6,11 +6,13 @@ microseconds. Families work on ages, never on dates, so a feature cannot name it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
 
+from ppi_ml import consent
 from ppi_ml.cells import clock_of
 from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
@@ -31,9 +33,10 @@ def is_purchase() -> pl.Expr:
 
 def without_cancelled(lines: pl.DataFrame, called_off: pl.DataFrame) -> pl.DataFrame:
     """The order lines that were not called off; a cancellation without a line is of all lines."""
-    whole = called_off.filter(pl.col("line_id").is_null()).select("order_id")
-    kept = lines.join(whole, on="order_id", how="anti", maintain_order="left")
-    return kept.join(called_off, on=("order_id", "line_id"), how="anti", maintain_order="left")
+    order = ("customer_id", "order_id")
+    whole = called_off.filter(pl.col("line_id").is_null()).select(order)
+    kept = lines.join(whole, on=order, how="anti", maintain_order="left")
+    return kept.join(called_off, on=(*order, "line_id"), how="anti", maintain_order="left")
 
 
 _OF_LINES = ("purchases", "lines", "trips", "substitutes")
@@ -49,18 +52,38 @@ def table_of(view: str) -> str:
     return "order_lines" if view in _OF_LINES else view
 
 
+def record_of(table: str) -> str:
+    """The column that says how long ago (microseconds) the record of a table began."""
+    return f"_{table}_record_us"
+
+
 @dataclass(frozen=True)
 class Past:
     """Everything known before the cutoff about the customers of one log (or one bucket of it).
 
     For pairs the log is one that `entities.prepared` has been through. `chosen` are the keys of
-    the rows that are wanted, None for all of them.
+    the rows that are wanted, None for all of them. Who has denied profiling is not there: neither
+    rows nor events of them are seen.
     """
 
     log: EventLog
     cutoff: Cutoff
     entity: Entity = ONE_CUSTOMER
     chosen: pl.DataFrame | None = None
+
+    @cached_property
+    def denied(self) -> pl.Series:
+        """The customers who have denied profiling as known at the cutoff, sorted (n,)."""
+        return consent.denied(self.log, self.cutoff)
+
+    @cached_property
+    def withheld(self) -> pl.DataFrame:
+        """The `entities` that those who have denied would be: to say that nothing is said of them.
+
+        Nothing but whether there is such a row may be told of it.
+        """
+        own = consent.disregarded(self.log.only(self.denied.to_list()))
+        return Past(own, self.cutoff, self.entity).entities
 
     def has(self, table: str) -> bool:
         """Whether the table exists and its record had begun before the cutoff."""
@@ -76,22 +99,31 @@ class Past:
         # In an hour that the clock shows twice, an earlier event may show a later time.
         age = (self.cutoff.wall - pl.col("wall")).clip(lower_bound=1)
         frame = self.log.tables[table].frame
-        return frame.filter(pl.col("known") < self.cutoff.at).with_columns(age_us=age)
+        known = frame.filter(pl.col("known") < self.cutoff.at).with_columns(age_us=age)
+        return consent.without(known, self.denied)
 
     def seen(self, table: str) -> pl.DataFrame:
         """The known rows of a table as families see them (`declare.Seen`)."""
         if table not in self.log.tables:
             return _no_rows(table)
         if not TABLES[table].dated:
-            return self._aged(self.log.tables[table].frame, table)
+            return self._aged(self._undated(table), table)
         return self._aged(self.events(table), table).drop(_DATES)
+
+    def _undated(self, table: str) -> pl.DataFrame:
+        """A table without dates: what it says was always known."""
+        return consent.without(self.log.tables[table].frame, self.denied)
+
+    def _now(self, frame: pl.DataFrame) -> pl.Expr:
+        """What the local clock shows at the cutoff of each row of a frame of events."""
+        return pl.lit(self.cutoff.wall)
 
     def _aged(self, frame: pl.DataFrame, table: str) -> pl.DataFrame:
         """Ages in place of the further times of a table, on the local clock."""
         times = [column.name for column in TABLES[table].own if column.kind == "time"]
+        now, zone = self._now(frame), self.cutoff.zone
         ages = {
-            f"{name.removesuffix('_at')}_age_us": self.cutoff.wall
-            - clock_of(frame[name], self.cutoff.zone)
+            f"{name.removesuffix('_at')}_age_us": now - clock_of(frame[name], zone)
             for name in times
         }
         return frame.with_columns(**ages).drop(times)
@@ -99,6 +131,11 @@ class Past:
     def table_age_us(self, table: str) -> int:
         """Local calendar time from the start of a table's record to the cutoff."""
         return self.cutoff.wall - self.log.tables[table].observed_from.wall
+
+    def with_records(self, rows: pl.DataFrame, tables: Iterable[str]) -> pl.DataFrame:
+        """The rows with a column `record_of(table)`: how long ago the record of a table began."""
+        ages = {record_of(table): self.table_age_us(table) for table in tables}
+        return rows.with_columns(pl.lit(age).alias(name) for name, age in ages.items())
 
     @cached_property
     def _bought(self) -> pl.DataFrame:

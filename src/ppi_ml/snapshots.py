@@ -7,7 +7,7 @@ and the others only those that are wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from zlib import crc32
 
@@ -77,13 +77,20 @@ def snapshot(at: Cut, wanted: Wanted | None) -> Snapshot:
     """All rows of one cutoff: everybody, or the pairs that are wanted."""
     if at.entity.is_pair:
         return _pairs(at, wanted)
-    learned = _learned(at)
+    learned = learned_states(at)
     frame = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), at.chosen, learned)))
     frame, states = _fitted(frame.sort(at.entity.keys), at)
     return Snapshot(frame, learned | states)
 
 
-def _learned(at: Cut) -> dict[str, State]:
+def states_of(at: Cut, fitted: Sequence[Family]) -> dict[str, State]:
+    """The states of families that are fitted on the columns of everybody."""
+    if not fitted:
+        return {}
+    return snapshot(replace(at, chosen=tuple(fitted)), None).states
+
+
+def learned_states(at: Cut) -> dict[str, State]:
     """What the views of the families know of everybody: learned here, or as it was given."""
     found: dict[str, State] = {}
     for family in at.chosen:
@@ -126,7 +133,7 @@ def _pairs(at: Cut, wanted: Wanted | None) -> Snapshot:
 
     So the families with a state are computed on every pair first; then the rows are drawn.
     """
-    learned = _learned(at)
+    learned = learned_states(at)
     fitted = [family for family in at.chosen if family.fitted is not None]
     everybody = pl.concat(at.each(lambda bucket: _computed(at.past(bucket), fitted, learned)))
     everybody, states = _fitted(everybody.sort(at.entity.keys), at)

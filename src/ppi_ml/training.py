@@ -4,40 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ppi_ml import (
+    consent,
     dataset,
     entities,
     inputs,
     judging,
     labels,
+    occasion_training,
     packing,
     recipe,
     rows,
     shipping,
     splits,
 )
+from ppi_ml.asked_for import AskedFor, asked_for
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
-from ppi_ml.declare import Baseline, Family, Target
+from ppi_ml.declare import Target
 from ppi_ml.engine.buckets import bytes_of
-from ppi_ml.entities import Entity
-from ppi_ml.errors import ConfigError, NotTrainableError, UsageError
-from ppi_ml.events import EventLog
+from ppi_ml.errors import NotTrainableError, UsageError
+from ppi_ml.events import EventLog, newest_months
 from ppi_ml.explain import Reference
 from ppi_ml.models.mixture import Mixture, in_words
-from ppi_ml.models.readings import READINGS
+from ppi_ml.occasion_training import Question
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Material, Recipe
 from ppi_ml.rows import ProcessStates
 from ppi_ml.runs import JOURNAL, PRIVATE, Run, RunFolder
 from ppi_ml.scorecard import Scorecard
-from ppi_ml.shelf import Plugin, load_plugins, shelf
-from ppi_ml.shipping import Shipment
+from ppi_ml.shipping import Choice, Shipment
 from ppi_ml.snapshots import Wanted
 from ppi_ml.splits import Plan, Spacing
 from ppi_ml.tracking import Tracker, tracker_for
@@ -45,17 +46,6 @@ from ppi_ml.tuning import Budget, Search, search
 
 SEASON_SD = 0.3
 _INTERVALS_OF_A_ROW, _LEAST_PAIRS, _WARM_UP_OF_PAIRS = 20, 2_000, 60
-
-
-@dataclass(frozen=True)
-class _Shelves:
-    """What the config asks for, found on the shelves."""
-
-    target: Target
-    entity: Entity
-    families: list[Family]
-    baselines: list[Baseline]
-    plugins: tuple[Plugin, ...]
 
 
 def train(
@@ -86,12 +76,13 @@ def train(
     """
     filled = _config(config, log, target, settings, track)
     say = progress or Progress(quiet=True)
-    found = _shelves(filled)
+    found = asked_for(filled)
     with RunFolder(filled, resume) as folder, _tracked(filled, folder.name, say) as tracking:
         with say.stage("reading events"):
             log = inputs.load_log(filled.data, found.plugins) if log is None else _cut(log, filled)
         folder.pin(filled, log.fingerprint)
-        shipment, n_train = _learn(log, filled, found, folder.path, say)
+        about = _learn_occasions if found.entity.is_occasion else _learn
+        shipment, n_train = about(log, filled, found, folder.path, say)
         with say.stage("writing the run folder"):
             shipping.write(folder, shipment)
             place = folder.finish()
@@ -103,12 +94,13 @@ def train(
 
 
 def _learn(
-    log: EventLog, config: Config, found: _Shelves, folder: Path, say: Progress
+    log: EventLog, config: Config, found: AskedFor, folder: Path, say: Progress
 ) -> tuple[Shipment, int]:
     """Features, search, judgement, and the model that ships; with its number of training rows."""
+    whole, log = log, consent.permitted(log)
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
     found = replace(found, entity=entities.as_trained(found.entity, log))
-    whole, log = log, entities.prepared(log, found.entity)
+    log = entities.prepared(log, found.entity)
     if found.entity.is_pair and (lost := entities.unknown_products(log, found.entity)):
         say.note(
             f"{lost:,} order lines name no product that is known and consumed; they are in no pair"
@@ -117,7 +109,7 @@ def _learn(
         data = dataset.build(
             log, folds.cutoffs, found.families, entity=found.entity, wanted=_wanted(found, config),
             threads=config.engine.threads, memory=bytes_of(config.engine.memory), on_cutoff=step,
-        )  # fmt: skip
+        ).varying()  # fmt: skip
     with say.stage("fitting purchase processes", len(folds.cutoffs)) as step:
         states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
     for name, reason in states.reasons.items():
@@ -130,6 +122,7 @@ def _learn(
         material, folds, chosen.recipe, found.families, found.baselines, say,
         _wanted(found, config),
     )  # fmt: skip
+    scorecard = replace(scorecard, notes=(*scorecard.notes, consent.said(whole)))
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
         fitted = recipe.fit(material, folds.final, chosen.recipe)
@@ -137,11 +130,30 @@ def _learn(
         typical = None if of_pairs else recipe.typical(material, folds.final, fitted)
     say.note(f"ships: {in_words(fitted)}")
     model = _pack(fitted, typical, data, states, folds, found, log, config)
-    shipment = Shipment(model, config, whole, folds, chosen, scorecard, backtest, found.plugins)
+    choice = Choice(chosen.recipe.to_dict(), chosen.why, chosen.losses, chosen.trials)
+    shipment = Shipment(
+        model, config, whole, folds.final.train, folds.outer.test if folds.outer else (), choice,
+        scorecard, backtest, found.plugins,
+    )  # fmt: skip
     return shipment, len(material.part(folds.final)[0])
 
 
-def _wanted(found: _Shelves, config: Config) -> Wanted | None:
+def _learn_occasions(
+    log: EventLog, config: Config, found: AskedFor, folder: Path, say: Progress
+) -> tuple[Shipment, int]:
+    """The same about orders and lines, each asked about at a moment of its own."""
+    asked = Question(found.target, found.entity, found.families, found.baselines)
+    got = occasion_training.learn(consent.permitted(log), asked, config, folder, say)
+    choice = Choice(got.recipe, got.why, got.losses, got.trials)
+    notes = (*got.scorecard.notes, consent.said(log))
+    shipment = Shipment(
+        got.model, config, log, got.plan.periods, got.plan.test, choice,
+        replace(got.scorecard, notes=notes), got.backtest, found.plugins,
+    )  # fmt: skip
+    return shipment, got.rows
+
+
+def _wanted(found: AskedFor, config: Config) -> Wanted | None:
     """Which pairs are rows: those asked about, and no more of them than the model can use."""
     if not found.entity.is_pair:
         return None
@@ -166,36 +178,6 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
             "longer history, or set folds.every to fewer days"
         )
     return folds
-
-
-def describe(config: Config, log: EventLog | None = None) -> str:
-    """What `ppi-ml train --dry-run` prints: events, cutoffs and baselines, without training.
-
-    Args:
-        config: the training that would be done.
-        log: its events; if None they are read as the config says.
-    """
-    found = _shelves(config)
-    log = inputs.load_log(config.data, found.plugins) if log is None else log
-    folds = plan_of(log, config, of_pairs=found.entity.is_pair)
-    entities.prepared(log, found.entity)  # says what is wrong with the products, if anything is
-    judged = "too little history to judge: the model would ship unjudged"
-    if folds.outer:
-        judged = (
-            f"test cutoffs {', '.join(map(str, folds.outer.test))}, judged at {folds.horizon} of "
-            f"{folds.asked} days; training ends {folds.outer.end}"
-        )
-    lines = [
-        log.report.to_text(),
-        f"target: {found.target.name}, {config.target.horizon} days ahead",
-        f"families: {', '.join(f.name for f in found.families)}",
-        f"baselines: {', '.join(b.name for b in found.baselines)}",
-        judged,
-        f"inner folds end {', '.join(str(f.end) for f in folds.inner) or 'nowhere'}",
-        f"the model that ships trains on {len(folds.final.train)} cutoffs, "
-        f"{folds.final.train[0]} to {folds.final.train[-1]}",
-    ]
-    return "\n".join(lines)
 
 
 def _config(
@@ -224,56 +206,10 @@ def _config(
 
 
 def _cut(log: EventLog, config: Config) -> EventLog:
-    return log if config.data.until is None else log.until(config.data.until)
-
-
-def _shelves(config: Config) -> _Shelves:
-    plugins = load_plugins(config.plugins)
-    targets = shelf("ppi_ml.targets", "TARGET", plugins)
-    target = cast(Target, targets[config.target.name])
-    known = target.entity in (entities.CUSTOMER, entities.PAIR)
-    if not known or target.kind != "duration" or target.reading not in READINGS:
-        raise ConfigError(
-            f"target.name: {target.name}: what can be trained so far are readings of a survival "
-            f"curve: entity {entities.CUSTOMER} or {entities.PAIR}, kind duration, reading "
-            f"{' or '.join(READINGS)}"
-        )
-    owner = target if target.of is None else cast(Target, targets[target.of])
-    if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
-        target.entity, target.kind, target.event,
-    ):  # fmt: skip
-        raise ConfigError(
-            f"target.name: {target.name}: it reads the curve of {target.of}, so entity, kind and "
-            f"event must be the same, and {target.of} must have a curve of its own"
-        )
-    names = target.baselines if config.baselines == "auto" else config.baselines
-    baselines = shelf("ppi_ml.baselines", "BASELINE", plugins)
-    asked = config.features
-    return _Shelves(
-        target,
-        entity_of(target.entity, config),
-        dataset.for_the_model(
-            dataset.families(asked.families, asked.windows, plugins, target.entity),
-            target.entity,
-            plugins,
-        ),
-        [cast(Baseline, baselines[name]) for name in names],
-        plugins,
-    )
-
-
-def entity_of(name: str, config: Config) -> Entity:
-    """What a row is about, as the config says it; what it says of pairs is nothing to customers."""
-    if name == entities.CUSTOMER:
-        return entities.ONE_CUSTOMER
-    asked = config.target
-    group = entities.GROUPS.get(asked.product) if asked.group == "auto" else asked.group
-    if group == asked.product:
-        raise ConfigError(
-            f"target.group: {group} is the product itself; expected a column of products that is "
-            "coarser, auto, or null"
-        )
-    return Entity(name, asked.product, group, asked.least_purchases)
+    """A log that was given, as `data.until` and `data.keep_months` leave it."""
+    until, months = config.data.until, config.data.keep_months
+    log = log if until is None else log.until(until)
+    return log if months is None else newest_months(log, months)
 
 
 def _settling(log: EventLog, config: Config) -> float:
@@ -340,7 +276,7 @@ def _pack(
     data: Dataset,
     states: ProcessStates,
     folds: Plan,
-    found: _Shelves,
+    found: AskedFor,
     log: EventLog,
     config: Config,
 ) -> packing.Model:
@@ -363,7 +299,6 @@ def _pack(
 
 
 def _run(place: Path, shipment: Shipment, target: Target, run_id: str, n_train: int) -> Run:
-    outer = shipment.plan.outer
     return Run(
         folder=place,
         bundle=place / "bundle",
@@ -372,13 +307,13 @@ def _run(place: Path, shipment: Shipment, target: Target, run_id: str, n_train: 
         run_id=run_id or None,
         config=shipment.config,
         target=target.name,
-        cutoffs=tuple(map(str, outer.test)) if outer else (),
+        cutoffs=tuple(map(str, shipment.tested)),
         n_train=n_train,
         n_test=0 if shipment.backtest is None else shipment.backtest.height,
     )
 
 
-def _metrics(scorecard: Scorecard, found: Search) -> list[tuple[str, float, int]]:
+def _metrics(scorecard: Scorecard, found: Choice) -> list[tuple[str, float, int]]:
     """Every number of the scorecard, and the tuning losses, as MLflow metrics."""
     cutoffs = sorted({row.cutoff for row in scorecard.rows})
     scored = [

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppi_ml import choosing
 from ppi_ml.choosing import Size
@@ -27,6 +29,8 @@ from ppi_ml.splits import Fold
 
 if TYPE_CHECKING:
     import optuna
+
+FloatArray = NDArray[np.float64]
 
 _SMALLEST = 1e-6
 
@@ -86,7 +90,8 @@ def search(
         return Search(start, {}, (), choosing.said(start, size, stages, {}, material.metric))
     best, trials = start, tuple[Mapping[str, Any], ...]()
     if start.stages == hazard.STAGES[-1]:
-        study = _study(material.seed, questions, start, budget, journal, on_trial)
+        asked = [partial(_asked, question) for question in questions]
+        study = _study(material.seed, asked, start.trees, budget, journal, on_trial)
         trials = tuple(_record(t, material.metric) for t in study.trials)
         found = replace(start, trees={**start.trees, **study.best_params})
         best = found if _beats(questions, found, start) else start
@@ -115,14 +120,40 @@ def _with_trees(question: Question, trees: Mapping[str, Any]) -> Mixture:
     return Mixture(hazard.add_trees(question.started, trees))
 
 
-def _loss(question: Question, model: Mixture) -> float:
-    return float(row_losses(question, model).mean())
+def _asked(question: Question, trees: Mapping[str, Any]) -> float:
+    return float(row_losses(question, _with_trees(question, trees)).mean())
+
+
+def search_trees(
+    losses: Sequence[Callable[[Mapping[str, Any]], FloatArray]],
+    default: Mapping[str, Any],
+    *,
+    seed: int,
+    budget: Budget,
+    journal: Path | None = None,
+    on_trial: Callable[[], None] = lambda: None,
+) -> tuple[Mapping[str, Any], tuple[Mapping[str, Any], ...]]:
+    """Tree settings with the least mean loss, and the trials; the defaults unless surely beaten.
+
+    Each of `losses` gives the loss of every row of one inner fold under some settings; the other
+    arguments are those of `search`.
+    """
+    means = [partial(_mean_of, one) for one in losses]
+    study = _study(seed, means, default, budget, journal, on_trial)
+    trials = tuple(_record(t, "log_loss") for t in study.trials)
+    found = {**default, **study.best_params}
+    sure = is_sure([one(default) - one(found) for one in losses])
+    return (found if sure else default), trials
+
+
+def _mean_of(losses: Callable[[Mapping[str, Any]], FloatArray], trees: Mapping[str, Any]) -> float:
+    return float(losses(trees).mean())
 
 
 def _study(
     seed: int,
-    questions: list[Question],
-    default: Recipe,
+    questions: Sequence[Callable[[Mapping[str, Any]], float]],
+    default: Mapping[str, Any],
     budget: Budget,
     journal: Path | None,
     on_trial: Callable[[], None],
@@ -133,10 +164,10 @@ def _study(
     study = _open(journal)
 
     def objective(trial: optuna.Trial) -> float:
-        trees = {**default.trees, **_suggest(trial, default.trees)}
+        trees = {**default, **_suggest(trial, default)}
         losses = []
         for step, question in enumerate(questions):
-            losses.append(_loss(question, _with_trees(question, trees)))
+            losses.append(question(trees))
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
@@ -144,7 +175,7 @@ def _study(
 
     # A trial that was killed has failed: it is made up for, the defaults above all.
     tried = [t.params for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
-    first = {name: max(default.trees[name], _SMALLEST) for name in _RANGES}
+    first = {name: max(default[name], _SMALLEST) for name in _RANGES}
     if first not in tried:
         study.enqueue_trial(first)
     _optimize(study, objective, budget, seed, len(tried), on_trial)

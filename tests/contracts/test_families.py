@@ -15,7 +15,7 @@ from tests import bazaar, shops
 
 from ppi_ml import aggregation, dataset, entities, splits
 from ppi_ml.declare import Aggregate, Expression, Family, Feature
-from ppi_ml.entities import CUSTOMER, ONE_CUSTOMER, PAIR, Entity
+from ppi_ml.entities import CUSTOMER, LINE, ONE_CUSTOMER, ORDER, PAIR, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.inputs import load_demo
 from ppi_ml.instants import DAY_US, Cutoff
@@ -26,6 +26,8 @@ from ppi_ml.snapshot import Past
 ABOUT = {"customers": ONE_CUSTOMER, "skus": shops.SKU, "categories": shops.CATEGORY}
 OF = {entity: {f.name: f for f in dataset.families(entity=entity)} for entity in (CUSTOMER, PAIR)}
 FAMILIES = OF[CUSTOMER] | OF[PAIR]
+OF_OCCASIONS = {f.name: f for f in dataset.families(entity=LINE)}
+"""Those of orders and lines alone are computed in tests/test_occasion_data.py."""
 OF_PURCHASES = ("purchases", "lines")
 VIEWS_OF_PAIRS = {"trips": "order_lines", "substitutes": "order_lines", "arrivals": "deliveries",
                   "on_the_way": "deliveries"}  # fmt: skip
@@ -84,9 +86,9 @@ each = pytest.mark.parametrize("case", EACH, ids=lambda p: f"{p[1]}-{p[0]}", ind
 each_window = pytest.mark.parametrize(("case", "feature"), WINDOWED, indirect=["case"])
 
 
-@pytest.fixture(params=sorted(FAMILIES))
+@pytest.fixture(params=sorted(FAMILIES | OF_OCCASIONS))
 def family(request):
-    return FAMILIES[request.param]
+    return (FAMILIES | OF_OCCASIONS)[request.param]
 
 
 def table_of(family, view):
@@ -97,7 +99,7 @@ def table_of(family, view):
 
 # ------------------------------------------------------------------ declarations
 def test_the_file_bears_the_name_of_the_family():
-    assert tuple(sorted(FAMILIES)) == names("ppi_ml.features")
+    assert tuple(sorted(FAMILIES | OF_OCCASIONS)) == names("ppi_ml.features")
 
 
 def test_names_say_family_what_aggregate_and_window(family):
@@ -110,7 +112,9 @@ def test_names_say_family_what_aggregate_and_window(family):
 
 
 def test_no_name_is_used_twice():
-    every = [name for f in FAMILIES.values() for name, _ in aggregation.columns_of(f)]
+    every = [
+        name for f in (FAMILIES | OF_OCCASIONS).values() for name, _ in aggregation.columns_of(f)
+    ]
     assert len(every) == len(set(every))
 
 
@@ -124,7 +128,7 @@ def test_unit_null_and_view_are_filled(family):
 
 
 def test_the_family_is_about_a_known_entity_and_known_tables(family):
-    served = [entity for entity in (CUSTOMER, PAIR) if family.serves(entity)]
+    served = [entity for entity in (CUSTOMER, PAIR, ORDER, LINE) if family.serves(entity)]
     assert served
     assert set(served) == {family.entity} if isinstance(family.entity, str) else set(family.entity)
     if CUSTOMER in served:
@@ -229,8 +233,12 @@ def test_a_window_of_a_table_that_has_not_begun_is_null(case, feature):
     past = case.past(BEFORE_RETURNS)
     made = compute(only(case, feature), past)
     begun = case.log.tables[table_of(case.family, feature.view)].observed_from < past.cutoff
-    for name, _ in feature.columns(case.family.name):
-        assert made[name].is_null().all() != begun, name
+    exposure = exposure_days(case, past, feature) if begun else np.zeros(len(made))
+    for name, window in feature.columns(case.family.name):
+        watched = bool((exposure * 4 >= window).any())
+        assert watched or made[name].is_null().all(), name
+        if feature.aggregate in ("count", "rate", "distinct"):
+            assert made[name].is_null().all() != watched, name
 
 
 RATES = [case for case in WINDOWED if case.values[1].aggregate == "rate"]
@@ -273,8 +281,17 @@ def constant(data):
 def test_no_tree_input_is_constant_within_a_cutoff(demo):
     """Such an input would only name the cutoff, and a tree would carry its luck forward."""
     log, cutoffs = demo
-    data = dataset.build(log, cutoffs, list(OF[CUSTOMER].values()))
+    data = dataset.build(log, cutoffs, list(OF[CUSTOMER].values())).varying()
     assert len(data.cutoffs) > 12
+    assert constant(data) == []
+
+
+def test_no_tree_input_is_constant_where_every_table_is_there(logs):
+    log = logs["customers"][0]
+    begun = max(t.observed_from for t in log.tables.values())
+    cutoffs = [begun.plus(days) for days in range(430, 580, 50)]
+    data = dataset.build(log, cutoffs, list(OF[CUSTOMER].values()))
+    assert set(data.varying().tree_names) == set(data.tree_names)
     assert constant(data) == []
 
 
@@ -300,8 +317,11 @@ def test_a_constant_tree_input_is_found(demo):
 def test_totals_of_a_life_time_are_not_for_trees(family):
     """Without a window, counts and sums grow with the age of the customer and of the log.
 
-    What is counted since the last purchase alone is bounded by the silence of the pair.
+    What is counted since the last purchase alone is bounded by the silence of the pair, and an
+    order or a line does not grow at all.
     """
+    if family.name in OF_OCCASIONS and family.name not in FAMILIES:
+        return
     grows = [
         name
         for name, declared in aggregation.columns_of(family)

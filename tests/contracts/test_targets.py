@@ -6,15 +6,21 @@ import pytest
 
 from ppi_ml.config import Config
 from ppi_ml.declare import Target
-from ppi_ml.entities import CUSTOMER, PAIR
+from ppi_ml.entities import CUSTOMER, LINE, ORDER, PAIR
 from ppi_ml.models.readings import READINGS
+from ppi_ml.occasions import CLOSED, TRIGGERS
+from ppi_ml.schema import TABLES
 from ppi_ml.scoring import Scorer
 from ppi_ml.shelf import names, shelf
 
 TARGETS = shelf("ppi_ml.targets", "TARGET")
 BASELINES = shelf("ppi_ml.baselines", "BASELINE")
-PLAINEST = {"log_loss": "base_rate", "ibs": "kaplan_meier"}
-"""Metric -> the baseline that says the same of everybody."""
+PLAINEST = {
+    ("duration", "log_loss"): "base_rate",
+    ("duration", "ibs"): "kaplan_meier",
+    ("probability", "log_loss"): "event_rate",
+}
+"""Kind and metric -> the baseline that says the same of everybody."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -24,9 +30,17 @@ def test_a_declaration_is_whole(name):
     assert target.name == name
     assert name in names("ppi_ml.targets")
     assert target.question.endswith("?")
-    assert target.entity in (CUSTOMER, PAIR)
-    assert target.kind in ("duration", "probability")
-    assert target.reading in READINGS
+    if target.kind == "duration":
+        assert target.entity in (CUSTOMER, PAIR)
+        assert target.reading in READINGS
+    else:
+        assert target.kind == "probability"
+        assert target.entity in (ORDER, LINE)
+        assert target.asked_at
+        assert set(target.asked_at) <= set(TRIGGERS)
+        assert target.until in CLOSED
+        assert target.event in TABLES
+        assert callable(target.outcome)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -34,7 +48,8 @@ def test_its_baselines_are_on_the_shelf_with_one_that_knows_nobody_among_them(na
     wanted = TARGETS[name].baselines
     assert len(set(wanted)) == len(wanted)
     assert set(wanted) <= set(BASELINES)
-    assert PLAINEST[TARGETS[name].metric] in wanted
+    assert PLAINEST[TARGETS[name].kind, TARGETS[name].metric] in wanted
+    assert {BASELINES[baseline].kind for baseline in wanted} == {TARGETS[name].kind}
     assert len(wanted) >= 3
 
 
@@ -61,7 +76,7 @@ def test_a_declaration_goes_into_the_bundle_as_data(name):
     assert json.loads(json.dumps(told)) == told
     assert told["name"] == name
     assert told["of"] == TARGETS[name].of
-    assert told["metric"] in PLAINEST
+    assert (told["kind"], told["metric"]) in PLAINEST
     assert "baselines" not in told
 
 

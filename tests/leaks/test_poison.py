@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from tests import bazaar
 
 from ppi_ml import dataset, labels
 from ppi_ml.instants import Cutoff
@@ -15,25 +16,28 @@ def test_no_feature_and_no_state_knows_what_was_learned_later(found_by_poison, c
     assert found_by_poison(whole_shelf, cutoff) == []
 
 
-def test_the_poison_is_strong(make_shop, as_log, poison, answers, cutoff):
+def test_the_poison_is_strong(every_table, poison, answers, cutoff):
     """After the cutoff almost everything differs, so equality before it means something."""
-    tables = make_shop()
     end = "2020-01-01"
     clean, spoiled = (
-        answers(as_log(t), dataset.families(), end) for t in (tables, poison(tables, cutoff))
+        answers(bazaar.load(t), dataset.families(), end)
+        for t in (every_table, poison(every_table, cutoff))
     )
     same = [name for name in clean if clean[name] == spoiled[name]]
-    assert same == []
+    # it holds only whether the shop has recorded any code, and any money off
+    assert set(same) <= {"state of promotions"}
 
 
-def test_some_of_the_poison_lies_before_the_cutoff(make_shop, poison, cutoff):
+def test_some_of_the_poison_lies_before_the_cutoff(every_table, poison, cutoff):
     """Lateness is what the check is about: absurd events that occurred earlier, known later."""
     at = Cutoff.parse(cutoff, "Europe/London").at
-    for frame in poison(make_shop(), cutoff).values():
+    for frame in poison(every_table, cutoff).values():
+        if "known_at" not in frame.columns:
+            continue
         late = (pl.col("occurred_at").dt.epoch("us") < at) & (
             pl.col("known_at").dt.epoch("us") >= at
         )
-        assert frame.select(late.sum()).item() > 20
+        assert frame.select(late.sum()).item() > min(20, 0.05 * frame.height)
 
 
 def test_labels_at_the_training_end_know_nothing_learned_later(make_shop, as_log, poison):

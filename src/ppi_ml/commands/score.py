@@ -18,7 +18,7 @@ from ppi_ml.progress import Progress
 
 def run(
     model: Annotated[Path, typer.Option(help="The bundle/ folder of a run.")],
-    data: Annotated[Path, typer.Option(help="A config, a file of order lines, or a folder.")],
+    data: Annotated[Path, typer.Option(help="A config, a file of lines, or a folder.")],
     cutoff: Annotated[str, typer.Option(help="Predict as known at this date.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     kind: Annotated[str | None, typer.Option("--format", help="parquet, csv or jsonl.")] = None,

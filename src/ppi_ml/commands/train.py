@@ -38,9 +38,10 @@ def run(
     given = [f"{path}={value}" for path, value in extra.items() if value is not None]
     settings = Config.read(config, [*(sets or ()), *given])
     from ppi_ml import training
+    from ppi_ml.dry_run import describe
 
     if dry_run:
-        text = training.describe(settings)
+        text = describe(settings)
         say({"plan": text.splitlines()} if json else text)
         return
     done = training.train(config=settings, resume=resume, progress=Progress(quiet))

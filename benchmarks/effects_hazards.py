@@ -1,0 +1,241 @@
+"""Effects on the hazard of the next order, as regressions on the library's columns find them.
+
+Every function here takes a simulated shop and the days between cutoffs, and gives the truth and
+what was found. Customers of these shops are alike and forget how long they have waited
+(`regularity` 1), and nobody lapses: so the hazard after a cutoff is constant but for the effect,
+and a ratio of hazards is that of the dials. What makes the wait 1.5 times as long divides the
+hazard by 1.5. Rows are all customers at cutoffs some days apart; each is followed up to the next
+cutoff at most, so no day counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import exp
+
+import numpy as np
+import polars as pl
+
+from effects_rows import (
+    ELAPSED,
+    PURCHASES,
+    BoolArray,
+    FloatArray,
+    Rows,
+    ask,
+    every,
+    log_hazards,
+    slopes,
+)
+from ppi_ml.features._words import CODE, codes
+from ppi_ml.instants import DAY_US, Cutoff
+from ppi_ml.simulate import SimulatedBrand
+from ppi_ml.simulation.nudges import TAGS
+
+Numbers = tuple[float, FloatArray]
+"""The truth, and what was found: in all rows, then in every draw of customers (1 + draws,)."""
+Measure = Callable[[SimulatedBrand, int], Numbers]
+
+STEP0 = 10
+WEEK, SOON = 7, 3
+_LONG = 60
+SAME_CODE = 1e-6
+"""Codes of words are whole millionths."""
+_PEAK, _YEAR = 334, 365.25  # days from 1 January to 1 December
+
+
+@lru_cache(maxsize=2)
+def _lateness(made: SimulatedBrand, step: int) -> FloatArray:
+    """Effects on the log hazard: late parcel, one order so far, both; after the intercept."""
+    rows = ask(made, ["delivery"], every(made, step, step))
+    late = late_parcels(rows)
+    rows, late = rows.take(~np.isnan(late)), late[~np.isnan(late)]
+    first = (rows[PURCHASES] == 1).astype(np.float64)
+    return log_hazards(rows, np.column_stack([late, first, late * first]), step)
+
+
+def late_among_all(made: SimulatedBrand, step: int) -> tuple[FloatArray, FloatArray]:
+    """The waits after late parcels over others, later and first orders, where all else acts too.
+
+    Of customers who have not lapsed, as only the truth knows, at equal pace, time waited and
+    season (parcels are late when orders are many): the log hazard of a Weibull law is linear in the
+    logarithms of all three, which are rounded here to make few cells.
+    """
+    rows = ask(made, ["delivery"], every(made, step, step))
+    truth, last = late_parcels(rows), last_orders(rows)
+    waited = (rows[ELAPSED] >= STEP0) & (rows[ELAPSED] < _LONG)
+    here = ~np.isnan(truth) & last["there"].to_numpy() & waited
+    rows, late, last = rows.take(here), truth[here], last.filter(pl.Series(here))
+    first = (rows[PURCHASES] == 1).astype(np.float64)
+    since = (rows.data.day - made.observed_from.wall / DAY_US).astype(np.int64)
+    adjusted = [
+        np.round(4 * np.log(last["wait_days"].to_numpy())) / 4,
+        np.round(4 * np.log(last["t"].to_numpy() + step / 2)) / 4,
+        np.round(10 * np.log(made.truth["days"]["season"].to_numpy()[since])) / 10,
+    ]
+    found = log_hazards(rows, np.column_stack([late, first, late * first, *adjusted]), step)
+    return np.exp(-found[:, 1]), np.exp(-found[:, 1] - found[:, 3])
+
+
+def late_parcels(rows: Rows) -> FloatArray:
+    """1 where the parcel of the last order came late, 0 if it came in time, else NaN (n,)."""
+    came = rows.of_last_order("delivery__last__days_since", "delivery__wait__last")
+    return np.where(came, rows["delivery__late__last"], np.nan)
+
+
+def late_later(made: SimulatedBrand, step: int) -> Numbers:
+    """The wait after a late parcel over that after a punctual one, after later orders."""
+    return 1 + made.brand.late_wait, np.exp(-_lateness(made, step)[:, 1])
+
+
+def late_first(made: SimulatedBrand, step: int) -> Numbers:
+    """The same after first orders."""
+    found, brand = _lateness(made, step), made.brand
+    return 1 + brand.late_wait + brand.late_wait_first, np.exp(-found[:, 1] - found[:, 3])
+
+
+def late_more(made: SimulatedBrand, step: int) -> Numbers:
+    """How much more a late parcel does after first orders than after later ones."""
+    later, first = late_later(made, step), late_first(made, step)
+    return first[0] / later[0], first[1] / later[1]
+
+
+def coded(made: SimulatedBrand, step: int) -> Numbers:
+    """The wait after an order with a code over that after one without."""
+    rows = ask(made, ["promotions"], every(made, step, step))
+    found = log_hazards(rows, rows["promotions__coded__last"][:, None], step)
+    return 1 + made.brand.promotion_wait, np.exp(-found[:, 1])
+
+
+def pulled(made: SimulatedBrand, _step: int) -> Numbers:
+    """The hazard in weeks with a code on every day over that in weeks without one.
+
+    No column knows the promotions to come; the truth of days says which weeks these are.
+    """
+    holds = made.truth["days"]["promotion"].to_numpy()
+    weeks = np.lib.stride_tricks.sliding_window_view(holds, WEEK)
+    always, never = np.all(weeks, axis=1), ~np.any(weeks, axis=1)
+    found = {*_apart(np.asarray(always)), *_apart(np.asarray(never))}
+    days = sorted(day for day in found if day >= 30)
+    rows = ask(made, [], [made.observed_from.plus(day) for day in days])
+    since = (rows.data.day - made.observed_from.wall / DAY_US).astype(np.int64)
+    hazards = log_hazards(rows, holds[since].astype(np.float64)[:, None], WEEK)
+    return 1 + made.brand.promotion_pull, np.exp(hazards[:, 1])
+
+
+def _apart(holds: BoolArray) -> list[int]:
+    """Days that hold, at least a week apart."""
+    chosen: list[int] = []
+    for day in np.flatnonzero(holds):
+        if not chosen or day >= chosen[-1] + WEEK:
+            chosen.append(int(day))
+    return chosen
+
+
+def money(made: SimulatedBrand, step: int) -> Numbers:
+    """The wait after an order of twice the money, which stands for its units.
+
+    No column tells the units of the last order. The truth is what the same regression makes of the
+    orders that the units let one expect.
+    """
+    rows = ask(made, ["orders"], every(made, step, step))
+    halves = np.round(2 * np.log2(rows["orders__value__last"]))[:, None] / 2
+    hazard = 1 / (made.brand.wait_days * last_orders(rows)["stretch"].to_numpy())
+    expected = 1 - np.exp(-hazard * step)
+    implied = slopes(rows.customer, halves, expected, expected / hazard)[0]
+    return exp(-float(implied[1])), np.exp(-log_hazards(rows, halves, step)[:, 1])
+
+
+def seasonal(made: SimulatedBrand, step: int) -> Numbers:
+    """The hazard in early December over that in early June."""
+    rows = ask(made, [], every(made, 2 * step, step))
+    days = rows.data.day[:, None] + np.arange(step)
+    dates = days.astype("datetime64[D]")
+    of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64)
+    wave = np.cos(2 * np.pi * (of_year - _PEAK) / _YEAR).mean(axis=1)
+    return exp(2 * made.brand.season), np.exp(2 * log_hazards(rows, wave[:, None], step)[:, 1])
+
+
+def content(tag: str) -> Measure:
+    """The hazard in the days after a tag over that after tags that do nothing."""
+
+    def measure(made: SimulatedBrand, step: int) -> Numbers:
+        rows = ask(made, ["content"], every(made, max(SOON, step // 2), SOON))
+        rows = rows.take(rows["content__last__days_since"] < WEEK - SOON)
+        last = rows["content__tag_a__last"]
+        of_tags = codes(pl.Series([tag, *TAGS[:2]]), "tag")[0].to_numpy() / CODE
+        this, effective, other = (np.abs(last - code) < SAME_CODE for code in of_tags)
+        kept = this | ~(effective | other)
+        rows, this = rows.take(kept), this[kept]
+        shown = made.tables["exposures"].filter(pl.col("content_tag") == TAGS[0])
+        acts = rows.covered(shown, made.brand.content_days, SOON)
+        hazards = log_hazards(rows, this[:, None].astype(np.float64), SOON)
+        return _nudged(made.brand.content_effect, acts, this), np.exp(hazards[:, 1])
+
+    return measure
+
+
+def mailed(made: SimulatedBrand, step: int) -> Numbers:
+    """The hazard in the week after a mailing, of all who are written to over the holdout.
+
+    By intention: who has unsubscribed, or opens late, counts as written to; the truth is smaller by
+    their share.
+    """
+    rows = ask(made, [], _after_mailings(made, step))
+    held = made.truth["customers"].filter("holdout")["customer_id"]
+    written = ~rows.data.customers.is_in(held.implode()).to_numpy()
+    opened = made.tables["messages"].filter(pl.col("action") == "opened")
+    acts = rows.covered(opened, made.brand.message_days, WEEK)
+    hazards = log_hazards(rows, written[:, None].astype(np.float64), WEEK)
+    return _nudged(made.brand.message_effect, acts, written), np.exp(hazards[:, 1])
+
+
+def _after_mailings(made: SimulatedBrand, step: int) -> list[Cutoff]:
+    """The midnights after mailings that are at least so many days apart."""
+    sent = made.tables["messages"].filter(pl.col("action") == "sent")["occurred_at"]
+    found: list[Cutoff] = []
+    for day in sent.dt.epoch("d").unique().sort():
+        cutoff = Cutoff.from_wall((day + 1) * DAY_US, "UTC")
+        far = not found or cutoff >= found[-1].plus(step)
+        if far and cutoff.plus(WEEK) <= made.observed_until:
+            found.append(cutoff)
+    return found
+
+
+def _nudged(effect: float, acts: FloatArray, this: BoolArray) -> float:
+    """Mean hazard of some rows over that of all others, by the share of days on which it acts."""
+    return float((1 + effect * acts[this].mean()) / (1 + effect * acts[~this].mean()))
+
+
+def last_orders(rows: Rows) -> pl.DataFrame:
+    """The truth of the last order of each row (n), and of its customer; days count from its wait.
+
+    `t` is the cutoff, `there` whether the customer has not lapsed by then; `stretch`, `wait_days`
+    and `lapse` as in the truth; `late_at`, `poor_at` and
+    `returned_at` are the midnights from which on a cause of a lapse holds, null if it never does.
+    """
+    truth, returns = rows.made.truth, rows.made.tables["returns"]
+    back = returns.group_by("order_id").agg(back=pl.col("occurred_at").min())
+    orders = truth["orders"].join(back, on="order_id", how="left")
+    orders = orders.join(truth["customers"].drop("orders"), on="customer_id")
+    begins = pl.col("ordered_at").dt.epoch("d").cast(pl.Int64) + 1
+
+    def midnight(when: str) -> pl.Expr:
+        return (pl.col(when).dt.epoch("us") / DAY_US).ceil() - begins
+
+    orders = orders.select(
+        "customer_id", "wait_days", "lapse", "stretch", begins=begins,
+        lapsed=pl.col("lapsed_at").dt.epoch("us") / DAY_US,
+        late_at=pl.when("late").then(midnight("due_at")),
+        poor_at=pl.when("poor").then(midnight("arrived_at")),
+        returned_at=pl.when("returned").then(midnight("back")),
+    )  # fmt: skip
+    joined = rows.asked.join_asof(
+        orders.sort("begins"), left_on="day", right_on="begins", by="customer_id",
+        check_sortedness=False,
+    )  # fmt: skip
+    return joined.sort("row").with_columns(
+        t=(pl.col("day") - pl.col("begins")).cast(pl.Float64),
+        there=(pl.col("day") <= pl.col("lapsed")).fill_null(value=True),
+    )

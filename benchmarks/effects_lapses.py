@@ -1,0 +1,166 @@
+"""Effects on lapses and on what customers live through, as the library's columns show them.
+
+Every function here takes a simulated shop and the days between cutoffs, and gives the truth and
+what was found. Customers who have not lapsed order soon, so who does not within `CHURN` days counts
+as gone. Who still waits after t days has lapsed the likelier, the larger t is; so odds are compared
+among those who have waited equally long. The truth is the same odds ratio of the same rows,
+computed from how likely the dials make it that each of them is gone.
+"""
+
+from __future__ import annotations
+
+from math import erf, sqrt
+
+import numpy as np
+import polars as pl
+
+from effects_hazards import SAME_CODE, Numbers, last_orders, late_parcels
+from effects_rows import (
+    ELAPSED,
+    PURCHASES,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Rows,
+    ask,
+    difference,
+    every,
+    odds_ratio,
+)
+from ppi_ml.features._words import CODE, codes
+from ppi_ml.instants import DAY_US
+from ppi_ml.simulate import Brand, SimulatedBrand
+from ppi_ml.simulation.voices import AVERAGE_STARS
+
+CHURN = 80
+"""Days; four times the mean wait of these shops."""
+LONGEST = 40
+"""Days: who has waited longer is hardly ever there still without having lapsed."""
+_FEW_STARS, _SO_SO = 2, 3
+
+
+def gone(rows: Rows) -> FloatArray:
+    """P(no order within `CHURN` days) of who still waits at the cutoff (n,), by the truth.
+
+    Of those who place an order a share lapses with it; further shares lapse when a cause takes
+    hold, unless they have ordered by then; all others wait exponentially.
+    """
+    brand, last = rows.made.brand, last_orders(rows)
+    t, mean, own = (last[name].to_numpy() for name in ("t", "wait_days", "lapse"))
+
+    def waits(days: FloatArray) -> FloatArray:
+        return np.asarray(np.exp(-np.maximum(days, 0.0) / mean))
+
+    now, then, active = own.copy(), own.copy(), 1 - own
+    shares = {"late": brand.late_lapse, "poor": brand.poor_lapse, "returned": brand.return_lapse}
+    for cause, share in shares.items():
+        since = last[f"{cause}_at"].fill_null(np.inf).to_numpy()
+        raised = np.where(np.isfinite(since), own * share, 0.0)
+        now += raised * waits(np.minimum(since, t))
+        then += raised * waits(np.minimum(since, t + CHURN))
+        active -= raised
+    return np.asarray((then + active * waits(t + CHURN)) / (now + active * waits(t)))
+
+
+def _odds(rows: Rows, holds: BoolArray) -> Numbers:
+    """The odds of being gone where something holds over those where not."""
+    waited = _days_waited(rows)
+    soon = waited < LONGEST
+    rows, holds, waited = rows.take(soon), holds[soon], waited[soon]
+    left = (rows.waits.days > CHURN).astype(np.float64)
+    found, expected = odds_ratio(rows, holds, [left, gone(rows)], waited)
+    return float(expected[0]), found
+
+
+def _days_waited(rows: Rows) -> IntArray:
+    return np.floor(rows[ELAPSED]).astype(np.int64)
+
+
+def after_late(made: SimulatedBrand, step: int) -> Numbers:
+    """Who got the last parcel late over who got it in time."""
+    rows = ask(made, ["delivery"], every(made, step, CHURN))
+    late = late_parcels(rows)
+    came = ~np.isnan(late)
+    return _odds(rows.take(came), late[came] == 1)
+
+
+def after_poor(made: SimulatedBrand, step: int) -> Numbers:
+    """Who gave few stars since the last parcel over who gave many.
+
+    At most two against at least four: of those with three, some orders were poor.
+    """
+    rows = ask(made, ["delivery", "reviews"], every(made, step, CHURN))
+    stars = rows["reviews__stars__last"]
+    said = rows["reviews__last__days_since"] < rows["delivery__last__days_since"]
+    kept = said & ~np.isnan(late_parcels(rows)) & (stars != _SO_SO)
+    return _odds(rows.take(kept), stars[kept] <= _FEW_STARS)
+
+
+def after_return(made: SimulatedBrand, step: int) -> Numbers:
+    """Who sent something of the last order back over who has sent nothing of it back yet."""
+    rows = ask(made, ["returns"], every(made, step, CHURN))
+    return _odds(rows, rows.of_last_order("returns__last__days_since", "returns__after__last"))
+
+
+def by_voucher(made: SimulatedBrand, step: int) -> Numbers:
+    """Who came by a voucher over everybody else whose source is known."""
+    rows = ask(made, ["profile"], every(made, step, CHURN))
+    source = rows["profile__source_a__last"]
+    voucher = codes(pl.Series(["voucher"]), "source")[0].item() / CODE
+    known = ~np.isnan(source)
+    return _odds(rows.take(known), np.abs(source[known] - voucher) < SAME_CODE)
+
+
+# ------------------------------------------------------------------ what they live through
+
+
+def _delivered(made: SimulatedBrand, step: int, *more: str) -> tuple[Rows, FloatArray]:
+    """Rows whose last order came since the cutoff before, and whether it was late (n,)."""
+    rows = ask(made, ["delivery", *more], every(made, step, 1))
+    late = late_parcels(rows)
+    fresh = ~np.isnan(late) & (rows["delivery__last__days_since"] < step)
+    return rows.take(fresh), late[fresh]
+
+
+def in_december(made: SimulatedBrand, step: int) -> Numbers:
+    """The odds that a parcel was late: orders of December over all others."""
+    rows, late = _delivered(made, step)
+    months = (rows.data.day - rows[ELAPSED]).astype("datetime64[D]").astype("datetime64[M]")
+    december = months.astype(np.int64) % 12 == 11
+    # a late parcel takes longer, so whether it is seen depends on where the cutoffs lie
+    (found,) = odds_ratio(rows, december, [late], _days_waited(rows))
+    return 1 + made.brand.december_late, found
+
+
+def stars(made: SimulatedBrand, step: int) -> Numbers:
+    """Mean stars of first orders: after a late parcel, less those after a punctual one.
+
+    Of customers with one order, so that no review can be about another one.
+    """
+    rows = ask(made, ["delivery", "reviews"], every(made, step, 1))
+    late, given = late_parcels(rows), rows["reviews__stars__last"]
+    kept = ~np.isnan(late) & ~np.isnan(given) & (rows[PURCHASES] == 1)
+    truth = _mean_stars(made.brand, made.brand.late_stars) - _mean_stars(made.brand, 0.0)
+    return truth, difference(rows.take(kept), late[kept] == 1, given[kept])
+
+
+def _mean_stars(brand: Brand, lost: float) -> float:
+    """Mean of stars, rounded and from 1 to 5, where a late parcel has cost so many of them."""
+
+    def more_than(bound: float) -> float:
+        return 0.5 - 0.5 * erf((bound - AVERAGE_STARS + lost) / brand.mood_spread / sqrt(2))
+
+    return 1 + sum(more_than(bound + 0.5) for bound in range(1, 5))
+
+
+def asking(made: SimulatedBrand, step: int) -> Numbers:
+    """Share who asked about the last order: of late parcels, less that of punctual ones.
+
+    Who is going to ask does so within a day of the promise, unless the parcel comes first.
+    """
+    rows, late = _delivered(made, step, "support")
+    asked = (rows["support__last_order__count__180d"] > 0).astype(np.float64)
+    parcels = made.truth["orders"].filter("late").drop_nulls("arrived_at")
+    days = (pl.col("arrived_at") - pl.col("due_at")).dt.total_microseconds() / DAY_US
+    in_time = parcels.select(days.clip(0, 1).mean()).item()
+    return made.brand.late_tickets * in_time, difference(rows, late == 1, asked)

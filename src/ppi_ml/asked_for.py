@@ -1,0 +1,95 @@
+"""What a config asks for: target, entity, families, baselines and plug-ins, from the shelves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ppi_ml import dataset, entities, occasions
+from ppi_ml.config import Config
+from ppi_ml.declare import Baseline, Family, Target
+from ppi_ml.entities import Entity
+from ppi_ml.errors import ConfigError
+from ppi_ml.models.readings import READINGS
+from ppi_ml.shelf import Plugin, load_plugins, shelf
+
+
+@dataclass(frozen=True)
+class AskedFor:
+    """What the config asks for, found on the shelves."""
+
+    target: Target
+    entity: Entity
+    families: list[Family]
+    baselines: list[Baseline]
+    plugins: tuple[Plugin, ...]
+
+
+def asked_for(config: Config) -> AskedFor:
+    """All of it; `ConfigError` for a name that no shelf has, or a target that cannot be trained."""
+    plugins = load_plugins(config.plugins)
+    targets = shelf("ppi_ml.targets", "TARGET", plugins)
+    target = cast(Target, targets[config.target.name])
+    _check_kind(target)
+    owner = target if target.of is None else cast(Target, targets[target.of])
+    if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
+        target.entity, target.kind, target.event,
+    ):  # fmt: skip
+        raise ConfigError(
+            f"target.name: {target.name}: it reads the curve of {target.of}, so entity, kind and "
+            f"event must be the same, and {target.of} must have a curve of its own"
+        )
+    names = target.baselines if config.baselines == "auto" else config.baselines
+    rivals = shelf("ppi_ml.baselines", "BASELINE", plugins)
+    baselines = [cast(Baseline, rivals[name]) for name in names]
+    for rival in baselines:
+        if rival.kind != target.kind:
+            raise ConfigError(
+                f"baselines: {rival.name} answers questions of the kind {rival.kind}, and "
+                f"{target.name} is of the kind {target.kind}"
+            )
+    asked = config.features
+    return AskedFor(
+        target,
+        entity_of(target.entity, config),
+        dataset.for_the_model(
+            dataset.families(asked.families, asked.windows, plugins, target.entity),
+            target.entity,
+            plugins,
+        ),
+        baselines,
+        plugins,
+    )
+
+
+def _check_kind(target: Target) -> None:
+    """`ConfigError` for a target that nothing here can train."""
+    curves, occasions_ = (entities.CUSTOMER, entities.PAIR), (entities.ORDER, entities.LINE)
+    if target.kind == "duration" and target.entity in curves and target.reading in READINGS:
+        return
+    whole = bool(target.asked_at) and set(target.asked_at) <= set(occasions.TRIGGERS)
+    whole = whole and target.until in occasions.CLOSED and target.outcome is not None
+    if target.kind == "probability" and target.entity in occasions_ and whole:
+        return
+    raise ConfigError(
+        f"target.name: {target.name}: what can be trained are readings of a survival curve (kind "
+        f"duration, entity {' or '.join(curves)}, reading {' or '.join(READINGS)}) and outcomes of "
+        f"orders (kind probability, entity {' or '.join(occasions_)}, asked_at some of "
+        f"{', '.join(occasions.TRIGGERS)}, until one of {', '.join(occasions.CLOSED)}, an outcome)"
+    )
+
+
+def entity_of(name: str, config: Config) -> Entity:
+    """What a row is about, as the config says it; what it says of pairs is nothing to customers."""
+    if name == entities.CUSTOMER:
+        return entities.ONE_CUSTOMER
+    if name in (entities.ORDER, entities.LINE):
+        return Entity(name)
+    asked = config.target
+    group = entities.GROUPS.get(asked.product) if asked.group == "auto" else asked.group
+    if group == asked.product:
+        raise ConfigError(
+            f"target.group: {group} is the product itself; expected a column of products that is "
+            "coarser, auto, or null"
+        )
+    return Entity(name, asked.product, group, asked.least_purchases)

@@ -1,0 +1,19 @@
+"""How likely it is: the customer's own share, shrunk to that of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ppi_ml.baselines._occasions import FloatArray, group_rate
+from ppi_ml.dataset import Dataset
+from ppi_ml.declare import Baseline
+from ppi_ml.occasion_judging import OccasionProblem
+
+
+def _fit(problem: OccasionProblem) -> Callable[[Dataset], FloatArray]:
+    return group_rate(problem, "customer_id", "customer")
+
+
+BASELINE = Baseline(
+    "customer_rate", "the customer's own share, shrunk to that of all", _fit, kind="probability"
+)

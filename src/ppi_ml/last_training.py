@@ -1,0 +1,114 @@
+"""The load report of an earlier training, and which tables its model reads: what drifts from what.
+
+A report is compared with that of the newest training on the same data, or with one that is named.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ppi_ml import bundle as bundles
+from ppi_ml import settings
+from ppi_ml.config import Config, DataSettings
+from ppi_ml.declare import Family
+from ppi_ml.errors import ConfigError, IntegrityError, UsageError
+from ppi_ml.shelf import shelf
+
+REPORT, CONFIG = "load_report.json", "config.yaml"
+_STAMP = re.compile(r"-(\d{8}T\d{6})-[0-9a-f]{6}$")
+_ALWAYS = ("order_lines", "cancellations", "consents")  # purchases, and who may be asked about
+
+
+@dataclass(frozen=True)
+class LastTraining:
+    """Where a load report lies, what it says, and the tables its model reads; None: all of them."""
+
+    place: Path
+    report: dict[str, Any]
+    reads: frozenset[str] | None
+
+
+def read(place: Path) -> LastTraining:
+    """The load report in a run folder, or in a file of its own.
+
+    `UsageError` if there is none, or one that cannot be compared; `IntegrityError` if the bundle
+    beside it is damaged.
+    """
+    path = place / REPORT if place.is_dir() else place
+    if not path.is_file():
+        raise UsageError(f"--against: {place}: expected the folder of a run, or a load report")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        columns = [report["summaries"][name]["columns"] for name in report["tables"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        columns = []
+    if not columns:
+        raise UsageError(
+            f"--against: {path}: not a load report that says what its columns looked like; train "
+            "again, or write one with ppi-ml validate --out"
+        )
+    return LastTraining(place, report, _reads(place / "bundle") if place.is_dir() else None)
+
+
+def newest(data: Path, like: DataSettings) -> Path | None:
+    """The folder of the newest training on DATA; None if there is none.
+
+    Args:
+        data: what is to be compared: a config, a file or a folder.
+        like: how it is read.
+
+    A config is known again by its name, any data by the place where they lie.
+    """
+    config = Config.read(data) if data.suffix in (".yaml", ".yml") else None
+    root = Path(config.output.folder if config else "mlruns/runs")
+    if not root.is_dir():
+        return None
+    runs = [(stamp[1], path) for path in root.iterdir() if (stamp := _STAMP.search(path.name))]
+    wanted = _places(like.model_dump())
+    for _, run in sorted(runs, reverse=True):
+        told = _config_of(run)
+        known = config is not None and told.get("name") == config.name
+        if told and (known or _places(told.get("data") or {}) == wanted):
+            return run
+    return None
+
+
+def _config_of(run: Path) -> dict[str, Any]:
+    """The config of a run that is whole and has a load report; else nothing."""
+    if run.name.startswith(".") or not all((run / name).is_file() for name in (CONFIG, REPORT)):
+        return {}
+    try:
+        return settings.read_mapping(run / CONFIG)
+    except ConfigError:  # an older run is named in its place
+        return {}
+
+
+def _places(data: dict[str, Any]) -> set[str]:
+    """Where data lie: their paths, their database, or the source that has a copy of its own."""
+    tables = (data.get("tables") or {}).values()
+    paths = [data.get("path"), *(table.get("path") for table in tables)]
+    found = {str(Path(path).resolve()) for path in paths if path}
+    found |= {str(data["url"])} if data.get("url") else set()
+    return found or {str(data.get("source"))}
+
+
+def _reads(bundle: Path) -> frozenset[str] | None:
+    """The tables of the training that the families of a bundle need; None where that is open."""
+    if not bundle.is_dir():
+        return None
+    loaded = bundles.load(bundle)
+    try:
+        tables = frozenset(loaded.json("state.json")["tables"])
+        names = loaded.json("features.json")["families"]
+        entity = loaded.json("target.json")["entity"]
+    except (KeyError, TypeError) as error:
+        raise IntegrityError(f"{bundle}: the parts of this bundle do not fit together") from error
+    families = shelf("ppi_ml.features", "FAMILY")
+    if entity != "customer" or not all(name in families for name in names):
+        return tables  # a product has stock and a size, a parcel a promise; a plug-in says nothing
+    needs = {table for name in names for table in cast(Family, families[name]).needs}
+    return tables & (needs | set(_ALWAYS))

@@ -1,0 +1,280 @@
+"""What every scorer does before it predicts: the bundle proves itself, events are checked.
+
+Features are recomputed on the current history, states are replayed and never refitted. Nothing
+here knows labels, the future or the targets shelf.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from ppi_ml import bundle as bundles
+from ppi_ml import consent, dataset, entities, selftest, settings, staleness
+from ppi_ml.config import Config
+from ppi_ml.engine.buckets import bytes_of
+from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.events import EventLog, load_tables
+from ppi_ml.instants import Cutoff
+from ppi_ml.intake import NO_CURRENCY, RawTable
+from ppi_ml.models.curve import Curves
+from ppi_ml.occasion_packing import OccasionModel
+from ppi_ml.packing import Model
+from ppi_ml.shelf import load_plugins
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GRACE_US = 5 * 60 * 1_000_000
+_OLD_STATE_DAYS = 180
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one customer: `values` are the columns of the score table.
+
+    Who has denied profiling has the status `no_consent`, null values and no curve.
+    """
+
+    customer_id: str
+    cutoff: Cutoff
+    status: str
+    values: Mapping[str, Any]
+    curves: Curves | None
+    rows: Sequence[Mapping[str, Any]] = ()
+    """All rows of the customer: one, or one for every product; `values` is the first."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a scoring is about: events that are fresh enough, the cutoff, and notes on both."""
+
+    log: EventLog
+    cutoff: Cutoff
+    notes: tuple[str, ...]
+
+    def of(self, ids: Sequence[str]) -> Request:
+        """The same for some of the customers."""
+        return replace(self, log=self.log.only(ids))
+
+
+class ScorerBase(ABC):
+    """A verified bundle, ready to score."""
+
+    model: Model | OccasionModel
+
+    def __init__(
+        self,
+        bundle: bundles.Bundle,
+        model: Model | OccasionModel,
+        threads: int = 2,
+        memory: str | None = None,
+    ) -> None:
+        """Take the parts of a verified bundle and let it prove itself on made-up customers."""
+        self.bundle, self.model = bundle, model
+        self.config = Config.read(_settings_of(bundle), environ={})
+        noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
+        plugins = load_plugins(self.config.plugins, noted)
+        for name in noted.keys() - {plugin.name for plugin in plugins}:
+            raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
+        self._families = dataset.families(model.families, model.windows, plugins, model.entity.name)
+        self._threads = threads
+        self._memory = bytes_of(memory or self.config.engine.memory)
+        stored = bundle.json("selftest.json")
+        if stored is not None:
+            selftest.check(stored, self.answer, bundle.folder)
+
+    def __repr__(self) -> str:
+        sha = self.bundle.content_sha256[:12]
+        return f"Scorer({self.bundle.version}, {sha}, states of {self.model.dated})"
+
+    @property
+    def dated(self) -> str:
+        """The date of the states (ISO): the end of the training log."""
+        return self.model.dated
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether a row is a product of a customer."""
+        return self.model.entity.is_pair
+
+    @abstractmethod
+    def score(
+        self,
+        log: EventLog,
+        cutoff: object,
+        *,
+        everyone: bool = False,
+        ids: Sequence[str] | None = None,
+        days: Sequence[int] = (),
+        allow_stale: bool = False,
+    ) -> pd.DataFrame:
+        """The score table."""
+
+    @abstractmethod
+    def score_parts(
+        self,
+        log: EventLog,
+        cutoff: object,
+        *,
+        everyone: bool = False,
+        days: Sequence[int] = (),
+        allow_stale: bool = False,
+    ) -> Iterator[pl.DataFrame]:
+        """The score table part by part."""
+
+    @abstractmethod
+    def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
+        """What is said of one customer, from that customer's own events alone."""
+
+    @abstractmethod
+    def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
+        """The numbers of one customer for the self-test."""
+
+    @abstractmethod
+    def curves(
+        self,
+        log: EventLog,
+        cutoff: object,
+        days: Sequence[float] | None = None,
+        *,
+        allow_stale: bool = False,
+    ) -> Curves:
+        """Survival curves, where the model has them."""
+
+    @abstractmethod
+    def explain(
+        self,
+        log: EventLog,
+        cutoff: object,
+        entities: Sequence[str] | None = None,
+        *,
+        allow_stale: bool = False,
+    ) -> pd.DataFrame:
+        """Reasons, where the model tells them."""
+
+    def notes(self, log: EventLog, cutoff: object, *, allow_stale: bool = False) -> list[str]:
+        """Which events and tables `score_parts` does not use, as `score` says in its notes."""
+        asked = self.asked(log, cutoff, allow_stale)
+        return [*asked.notes, *not_used(log, asked.cutoff)]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What every row of the score table says of the model."""
+        return {
+            "target": str(self.model.target["name"]),
+            "model_version": self.bundle.version,
+            "model_sha256": self.bundle.content_sha256,
+        }
+
+    def small_log(
+        self, events: Mapping[str, Any], cutoff: Cutoff, keep_months: int | None
+    ) -> EventLog:
+        """A log of a request: tables observed since the training log began, up to the cutoff.
+
+        Events older than `keep_months` are dropped, as they are when a log is loaded.
+        """
+        tables = {**self.model.tables}
+        if consent.TABLE in events:  # heeded, also by a model that was trained without such a table
+            tables.setdefault(consent.TABLE, {**tables["order_lines"], "granularity": "instant"})
+        unknown = sorted(set(events) - set(tables))
+        if unknown:
+            raise UsageError(
+                f'events: this model was trained without the table "{unknown[0]}"; it knows '
+                f"{', '.join(self.model.tables)}"
+            )
+        raw = {
+            name: RawTable(
+                _frame(events.get(name)),
+                granularity="day" if known["granularity"] == "day" else "instant",
+                origin="the request",
+                observed_from=known["observed_from"],
+                observed_until=cutoff,
+                sure=True,
+            )
+            for name, known in tables.items()
+        }
+        data = self.config.data
+        log = load_tables(
+            raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
+            max_quarantined=0.0, keep_months=keep_months,
+        )  # fmt: skip
+        for name, table in log.tables.items():
+            late = table.frame["at"].max() if table.dated else None
+            if isinstance(late, int) and late > cutoff.at + _GRACE_US:
+                raise DataError(f"{name}: an event lies after the cutoff {cutoff}; leave it out")
+        return log
+
+    def asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> Request:
+        """What is asked, with events as fresh as they must be, and what there is to say of them."""
+        instant = Cutoff.parse(cutoff, log.timezone)
+        self._check_money_and_clock(log)
+        most, fresh, notes = self.config.data.max_staleness, log, list[str]()
+        if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
+            fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
+        notes += [
+            f"{name}: the model was trained with this table, which is absent; {_means(name)}"
+            for name in self.model.tables
+            if name not in log.tables
+        ]
+        age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
+        if age > _OLD_STATE_DAYS:
+            notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
+        return Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
+
+    def _check_money_and_clock(self, log: EventLog) -> None:
+        """`DataError` if the log counts money or days otherwise than the model does."""
+        data = self.config.data
+        known = {data.currency, log.currency} - {None, NO_CURRENCY}
+        if len(known) > 1:
+            raise DataError(
+                f"the model was trained on {data.currency}, this log is in {log.currency}; convert "
+                "the money before loading, or train on this log"
+            )
+        if log.timezone != data.timezone:
+            raise DataError(
+                f"the model was trained on days of {data.timezone}, this log has days of "
+                f"{log.timezone}; load it with that zone"
+            )
+
+
+def not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
+    """Notes on what became known too late for the cutoff: events, and denials among them."""
+    dated = [table.frame for table in log.tables.values() if table.dated]
+    late = sum(int((frame["known"] >= cutoff.at).sum()) for frame in dated)
+    notes = [f"{late:,} events known at or after {cutoff} were not used"] if late else []
+    since = set(consent.denied(log)) - set(consent.denied(log, cutoff))
+    if since:
+        notes.append(
+            f"{len(since):,} customers have {consent.REASON} since {cutoff}; what is said of them "
+            "may serve to check the model, and nothing else"
+        )
+    return notes
+
+
+def _means(absent: str) -> str:
+    """What it means that a table of the training is not there."""
+    if absent == consent.TABLE:
+        return f"everybody counts as having allowed {consent.PURPOSE}"
+    return "its features are null"
+
+
+def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
+    if rows_ is None:
+        return pl.DataFrame(schema={"customer_id": pl.String, "occurred_at": pl.String})
+    if isinstance(rows_, pl.DataFrame):
+        return rows_
+    if isinstance(rows_, Sequence):
+        return pl.DataFrame(list(rows_), infer_schema_length=None)
+    return pl.DataFrame(pl.from_pandas(rows_))
+
+
+def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
+    found = settings.parse(bundle.text("config.yaml"))
+    if not isinstance(found, dict):
+        raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
+    return found

@@ -1,0 +1,345 @@
+"""ppi-ml validate: what is printed, what is saved, what it is compared with, and when it fails."""
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from ppi_ml import bundle, cli, last_training
+from ppi_ml.inputs import data_settings
+
+LINES = """order_id,line_id,customer_id,occurred_at,sku,quantity,unit_price
+1,1,ann.lee@example.com,2026-01-05 10:00,x,1,3.50
+1,2,ann.lee@example.com,2026-01-05 10:00,y,2,1.00
+2,1,bob.ray@example.com,2026-01-09 12:00,x,1,3.50
+"""
+RETURNS = """return_id,customer_id,order_id,sku,occurred_at
+r1,ann.lee@example.com,1,x,2026-01-04 09:00
+r2,cy.moe@example.com,7,z,2026-01-12 09:00
+"""
+CUSTOMERS = ("ann.lee", "bob.ray", "cy.moe")
+
+
+def ppi_ml(*args):
+    return CliRunner().invoke(cli.app(), [str(arg) for arg in args])
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A folder with lines and returns, seen from a place where nothing was ever trained."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "order_lines.csv").write_text(LINES)
+    (folder / "returns.csv").write_text(RETURNS)
+    return folder
+
+
+# ------------------------------------------------------------------ what is told
+def test_rows_checks_and_the_lack_of_a_comparison_are_printed(shop):
+    ended = ppi_ml("validate", shop, "--quiet")
+    assert ended.exit_code == 0, ended.output
+    for line in (
+        "order_lines: 3 rows in = 3 kept + 0 repaired + 0 quarantined",
+        "           1 of 2 (50.00%)  returns.order_id: an order that order_lines does not have",
+        "           1 of 2 (50.00%)  returns.sku: a product that is neither sold nor listed",
+        "           1 of 2 (50.00%)  returns.customer_id: a customer without an order",
+        "           1 of 1 (100.00%)  returns: sent back before it was ordered, by 25.0 hours in "
+        "the median",
+        "           2 of 2 units, of 2 of 2 pairs of a customer and a product",
+        "in the future: none",
+        "money: no currency is stated, so amounts are in an unknown one",
+        "drift: no training on these data to compare with; --against names a run or a report",
+    ):
+        assert line in ended.stdout.splitlines()
+    assert not any(name in ended.output for name in CUSTOMERS)
+
+
+def test_json_holds_all_of_it(shop):
+    told = json.loads(ppi_ml("validate", shop, "--json", "--quiet").stdout)
+    assert set(told) == {"tables", "notes", "duplicates", "summaries", "checks", "drift"}
+    assert told["drift"] is None
+    assert told["checks"]["sent_back"]["units"] == 2
+    assert told["checks"]["ahead"] == {"order_lines": 0, "returns": 0}
+    assert told["summaries"]["returns"]["columns"]["sku"]["kind"] == "id"
+    assert not any(name in json.dumps(told) for name in CUSTOMERS)
+
+
+def test_events_of_tomorrow_are_counted(shop):
+    late = "3,1,ann.lee@example.com,2199-01-05 10:00,x,1,3.50\n"
+    (shop / "order_lines.csv").write_text(LINES + late)
+    lines = ppi_ml("validate", shop, "--quiet").stdout.splitlines()
+    assert lines[lines.index("in the future:") + 1].split() == ["1", "order_lines"]
+
+
+@pytest.mark.parametrize("suffix", ["json", "txt", "html"])
+def test_the_report_is_saved_as_it_is_printed(shop, suffix):
+    out = shop.parent / "deep" / f"report.{suffix}"
+    ended = ppi_ml("validate", shop, "--quiet", "--out", out, *(["--json"] * (suffix == "json")))
+    assert ended.exit_code == 0, ended.output
+    saved = out.read_text(encoding="utf-8")
+    if suffix == "json":
+        assert json.loads(saved) == json.loads(ended.stdout)
+    elif suffix == "txt":
+        assert saved == ended.stdout
+    else:
+        assert saved.startswith("<!doctype html>")
+        assert "returns.order_id: an order that order_lines does not have" in saved
+
+
+def test_a_name_that_says_no_format_is_refused_before_anything_is_read(shop):
+    ended = ppi_ml("validate", shop / "none.csv", "--out", "report.xlsx")
+    assert ended.exit_code == 2
+    assert "--out: expected a name that ends in .json, .html, .txt" in ended.stderr
+
+
+# ------------------------------------------------------------------ against a report
+def many(folder, rows=600, promised=True):
+    """Lines and parcels of 40 customers over 300 days."""
+    days = pl.Series([300 * n / rows for n in range(rows)])
+    start = pl.datetime(2026, 1, 1) + pl.duration(minutes=(days * 1440).cast(pl.Int64))
+    lines = pl.select(
+        order_id=pl.format("o{}", pl.int_range(rows)), line_id=pl.lit("1"),
+        customer_id=pl.format("ann-{}@example.com", pl.int_range(rows) % 40),
+        occurred_at=start, sku=pl.lit("x"), unit_price=pl.lit(3.5),
+    )  # fmt: skip
+    parcels = lines.select(
+        "customer_id", "order_id", pl.col("occurred_at") + pl.duration(days=1),
+        shipment_id="order_id", promised_at=pl.col("occurred_at") + pl.duration(days=4),
+    )  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    lines.write_csv(folder / "order_lines.csv")
+    parcels.drop(() if promised else "promised_at").write_csv(folder / "shipments.csv")
+    return folder
+
+
+def test_the_report_of_yesterday_says_what_is_gone_today(shop):
+    folder, before = many(shop.parent / "many"), shop.parent / "before.json"
+    assert ppi_ml("validate", folder, "--out", before, "--quiet").exit_code == 0
+    same = ppi_ml("validate", folder, "--against", before, "--quiet")
+    assert same.exit_code == 0, same.output
+    assert f"drift since {before}: none" in same.stdout
+    many(folder, promised=False)
+    ended = ppi_ml("validate", folder, "--against", before, "--quiet")
+    assert ended.exit_code == 3
+    assert f"drift since {before}:" in ended.stdout
+    assert (
+        "  gone   shipments.promised_at: filled in 100.0% of the rows; now no such column: "
+        "features made of it are null"
+    ) in ended.stdout.splitlines()
+    assert (
+        f"the model of {before} reads what is not there any more: shipments.promised_at; mend the "
+        "export, or train again without it"
+    ) in ended.stderr
+    told = json.loads(ppi_ml("validate", folder, "--against", before, "--json").stdout)["drift"]
+    assert told["against"] == str(before)
+    assert [(d["place"], d["gone"]) for d in told["found"]] == [("shipments.promised_at", True)]
+    assert "example.com" not in ended.output
+
+
+def test_a_table_that_ended_long_before_the_orders_is_gone(shop):
+    folder, before = many(shop.parent / "many"), shop.parent / "before.json"
+    ppi_ml("validate", folder, "--out", before, "--quiet")
+    parcels = pl.read_csv(folder / "shipments.csv")
+    parcels.filter(pl.col("occurred_at") < "2026-09-01").write_csv(folder / "shipments.csv")
+    ended = ppi_ml("validate", folder, "--against", before, "--quiet")
+    assert ended.exit_code == 3
+    assert (
+        "  gone   shipments: up to date; now nothing since 2026-08-31, though the order lines go on"
+    ) in ended.stdout
+    tables = {n: {"path": str(folder / f"{n}.csv")} for n in ("order_lines", "shipments")}
+    patient = {"source": "files", "max_staleness": "90d", "tables": tables}
+    config = shop.parent / "shop.yaml"
+    config.write_text(json.dumps({"data": patient, "target": {"name": "churn"}}))
+    ended = ppi_ml("validate", config, "--against", before, "--quiet")
+    assert ended.exit_code == 0, ended.output
+
+
+WRONG = {
+    "nothing there": (None, "expected the folder of a run, or a load report"),
+    "no JSON": ("not json", "not a load report that says what its columns looked like"),
+    "another JSON": ("[1]", "not a load report that says what its columns looked like"),
+    "a report without summaries": (
+        '{"tables": {"order_lines": {"rows_in": 3}}, "notes": []}',
+        "train again, or write one with ppi-ml validate --out",
+    ),
+    "a report without tables": (
+        '{"tables": {}, "summaries": {}}',
+        "not a load report that says what its columns",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_compared_is_refused(shop, content, message):
+    path = shop.parent / "before.json"
+    if content is not None:
+        path.write_text(content)
+    ended = ppi_ml("validate", shop, "--against", path)
+    assert ended.exit_code == 2
+    assert message in ended.stderr
+    assert str(path) in ended.stderr
+
+
+# ------------------------------------------------------------------ against a training
+@pytest.fixture
+def brand(trained, tmp_path, monkeypatch):
+    """The events of a trained model as files, and a config of them with the name of that run."""
+    run, log = trained
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "brand"
+    folder.mkdir()
+    for name in log.tables:
+        getattr(log, name).to_parquet(folder / f"{name}.parquet")
+    config = {
+        "name": run.config.name,
+        "data": {
+            "source": "files", "timezone": log.timezone, "currency": log.currency,
+            "tables": {name: {"path": str(folder / f"{name}.parquet")} for name in log.tables},
+        },
+        "target": {"name": "churn"},
+        "output": {"folder": str(run.folder.parent)},
+    }  # fmt: skip
+    (tmp_path / "brand.yaml").write_text(json.dumps(config))
+    return tmp_path / "brand.yaml"
+
+
+def rename_column(config, table, column):
+    path = config.parent / "brand" / f"{table}.parquet"
+    pl.read_parquet(path).rename({column: f"{column}_of_shop"}).write_parquet(path)
+
+
+def test_training_leaves_a_report_to_compare_with(trained):
+    run, log = trained
+    stored = json.loads((run.folder / "load_report.json").read_text())
+    summary = stored["summaries"]["returns"]
+    assert summary["rows"] == log.tables["returns"].frame.height
+    assert (summary["timezone"], summary["money"]) == (log.timezone, None)
+    assert stored["summaries"]["order_lines"]["money"] == log.currency
+
+
+def test_a_config_is_compared_with_its_own_newest_training(brand, trained):
+    ended = ppi_ml("validate", brand, "--quiet")
+    assert ended.exit_code == 0, ended.output
+    assert f"drift since {trained[0].folder}: none" in ended.stdout
+    rename_column(brand, "returns", "sku")
+    ended = ppi_ml("validate", brand, "--quiet")
+    assert ended.exit_code == 3
+    assert "  gone   returns.sku: " in ended.stdout
+    assert f"the model of {trained[0].folder} reads what is not there any more" in ended.stderr
+
+
+def test_what_the_model_does_not_read_may_go(brand, trained, tmp_path):
+    """A run whose log had surveys, which no family of its bundle needs."""
+    run = shutil.copytree(trained[0].folder, tmp_path / "run")
+    stored = json.loads((run / "load_report.json").read_text())
+    for part in (stored["tables"], stored["summaries"]):
+        part["surveys"] = part["returns"]
+    (run / "load_report.json").write_text(json.dumps(stored))
+    ended = ppi_ml("validate", brand, "--against", run, "--quiet")
+    assert ended.exit_code == 0, ended.output
+    assert "  moved  surveys: " in ended.stdout
+    assert "now none: the model does not read it" in ended.stdout
+    shutil.rmtree(run / "bundle")  # nothing tells what is read any more
+    assert ppi_ml("validate", brand, "--against", run, "--quiet").exit_code == 3
+
+
+def test_the_tables_that_a_model_reads(trained):
+    assert last_training.read(trained[0].folder).reads == {"order_lines", "returns"}
+
+
+LOGGED = ("order_lines", "returns", "surveys", "consents", "stock")
+
+
+@pytest.mark.parametrize(
+    ("families", "entity", "reads"),
+    [
+        (["orders", "returns"], "customer", {"order_lines", "returns", "consents"}),
+        (["surveys"], "customer", {"order_lines", "surveys", "consents"}),
+        (["orders", "one_of_their_own"], "customer", set(LOGGED)),
+        (["orders"], "customer_product", set(LOGGED)),
+        (["orders"], "order", set(LOGGED)),
+    ],
+)
+def test_what_no_family_needs_is_not_read(tmp_path, families, entity, reads):
+    files = {
+        "state.json": {"tables": {name: {} for name in LOGGED}},
+        "features.json": {"families": families},
+        "target.json": {"entity": entity},
+    }
+    bundle.save(tmp_path / "bundle", files, {})
+    (tmp_path / "load_report.json").write_text(
+        '{"tables": {"a": {}}, "summaries": {"a": {"columns": {}}}}'
+    )
+    assert last_training.read(tmp_path).reads == reads
+
+
+def test_a_damaged_bundle_is_no_measure(brand, trained, tmp_path):
+    run = shutil.copytree(trained[0].folder, tmp_path / "run")
+    (run / "bundle" / "state.json").write_text("{}")
+    ended = ppi_ml("validate", brand, "--against", run, "--quiet")
+    assert ended.exit_code == 4
+    assert "state.json" in ended.stderr
+
+
+# ------------------------------------------------------------------ which training
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """runs(stamp, config) -> a run folder below mlruns/runs."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(stamp, **config):
+        folder = tmp_path / "mlruns" / "runs" / f"some-{stamp}-0a1b2c"
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(json.dumps(config))
+        (folder / "load_report.json").write_text('{"tables": {}}')
+        return folder
+
+    return make
+
+
+def newest(path):
+    found = last_training.newest(path, data_settings(path))
+    return found and found.resolve()
+
+
+def test_files_are_known_by_the_place_where_they_lie(runs, tmp_path):
+    lines = many(tmp_path / "many") / "order_lines.csv"
+    assert newest(lines) is None
+    here = {"source": "files", "tables": {"order_lines": {"path": "many/order_lines.csv"}}}
+    old = runs("20260101T000000", name="a", data=here)
+    assert newest(lines) == old
+    new = runs("20260301T000000", name="b", data=here)
+    runs("20260201T000000", name="c", data=here)
+    elsewhere = {"source": "files", "tables": {"order_lines": {"path": "other/order_lines.csv"}}}
+    runs("20260401T000000", name="d", data=elsewhere)
+    flat = {"source": "flat", "path": str(lines)}
+    assert newest(lines) == new
+    assert newest(tmp_path / "many") is None  # the folder has parcels too
+    assert newest(lines) != runs("20260501T000000", name="e", data=flat).parent
+    assert newest(lines).name.startswith("some-20260501")
+
+
+def test_what_is_no_whole_run_is_passed_over(runs, tmp_path):
+    lines = many(tmp_path / "many") / "order_lines.csv"
+    here = {"source": "files", "tables": {"order_lines": {"path": str(lines)}}}
+    whole = runs("20260101T000000", name="a", data=here)
+    (runs("20260201T000000", name="a", data=here) / "load_report.json").unlink()
+    (runs("20260301T000000", name="a", data=here) / "config.yaml").write_text("{a: [")
+    partial = runs("20260401T000000", name="a", data=here)
+    partial.rename(partial.with_name(f".{partial.name}"))
+    (tmp_path / "mlruns/runs/latest").symlink_to(whole)
+    assert newest(lines) == whole
+
+
+def test_the_copy_that_ships_is_a_place_too(runs, tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("name: mine\ndata: {source: online_retail}\ntarget: {name: churn}\n")
+    runs("20260301T000000", name="theirs", data={"source": "cdnow", "path": "x"})
+    assert newest(config) is None
+    demo = runs("20260101T000000", name="demo", data={"source": "online_retail", "path": None})
+    assert newest(config) == demo
+    own = runs("20260201T000000", name="mine", data={"source": "files", "path": "x"})
+    assert newest(config) == own
