@@ -175,6 +175,7 @@ def _empty_columns(table: Table, frame: pl.DataFrame, values: Mapping[str, pl.Se
         column.name
         for column in table.own
         if column.name in frame.columns
+        and not column.required
         and column.default is None
         and column.kind != "currency"
         and values[column.name].null_count() == frame.height
