@@ -37,9 +37,10 @@ Numbers = tuple[float, FloatArray]
 """The truth, and what was found: in all rows, then in every draw of customers (1 + draws,)."""
 Measure = Callable[[SimulatedBrand, int], Numbers]
 
-STEP0 = 10
 WEEK, SOON = 7, 3
-_LONG = 60
+WAITED = (10, 60)
+"""Days since the order, where pace and time waited are adjusted for. Before, hardly any late parcel
+has come, and how the law begins would be mistaken for an effect."""
 SAME_CODE = 1e-6
 """Codes of words are whole millionths."""
 _PEAK, _YEAR = 334, 365.25  # days from 1 January to 1 December
@@ -63,10 +64,10 @@ def late_among_all(made: SimulatedBrand, step: int) -> tuple[FloatArray, FloatAr
     logarithms of all three, which are rounded here to make few cells.
     """
     rows = ask(made, ["delivery"], every(made, step, step))
-    truth, last = late_parcels(rows), last_orders(rows)
-    waited = (rows[ELAPSED] >= STEP0) & (rows[ELAPSED] < _LONG)
-    here = ~np.isnan(truth) & last["there"].to_numpy() & waited
-    rows, late, last = rows.take(here), truth[here], last.filter(pl.Series(here))
+    late, last = late_parcels(rows), last_orders(rows)
+    waited = (rows[ELAPSED] >= WAITED[0]) & (rows[ELAPSED] < WAITED[1])
+    here = ~np.isnan(late) & last["there"].to_numpy() & waited
+    rows, late, last = rows.take(here), late[here], last.filter(pl.Series(here))
     first = (rows[PURCHASES] == 1).astype(np.float64)
     since = (rows.data.day - made.observed_from.wall / DAY_US).astype(np.int64)
     adjusted = [
@@ -108,7 +109,7 @@ def coded(made: SimulatedBrand, step: int) -> Numbers:
     return 1 + made.brand.promotion_wait, np.exp(-found[:, 1])
 
 
-def pulled(made: SimulatedBrand, _step: int) -> Numbers:
+def pulled(made: SimulatedBrand, step: int) -> Numbers:
     """The hazard in weeks with a code on every day over that in weeks without one.
 
     No column knows the promotions to come; the truth of days says which weeks these are.
@@ -116,7 +117,7 @@ def pulled(made: SimulatedBrand, _step: int) -> Numbers:
     holds = made.truth["days"]["promotion"].to_numpy()
     weeks = np.lib.stride_tricks.sliding_window_view(holds, WEEK)
     always, never = np.all(weeks, axis=1), ~np.any(weeks, axis=1)
-    found = {*_apart(np.asarray(always)), *_apart(np.asarray(never))}
+    found = {*_apart(np.asarray(always), WEEK), *_apart(np.asarray(never), max(WEEK, step))}
     days = sorted(day for day in found if day >= 30)
     rows = ask(made, [], [made.observed_from.plus(day) for day in days])
     since = (rows.data.day - made.observed_from.wall / DAY_US).astype(np.int64)
@@ -124,11 +125,11 @@ def pulled(made: SimulatedBrand, _step: int) -> Numbers:
     return 1 + made.brand.promotion_pull, np.exp(hazards[:, 1])
 
 
-def _apart(holds: BoolArray) -> list[int]:
-    """Days that hold, at least a week apart."""
+def _apart(holds: BoolArray, least: int) -> list[int]:
+    """Days that hold, at least so many days apart."""
     chosen: list[int] = []
     for day in np.flatnonzero(holds):
-        if not chosen or day >= chosen[-1] + WEEK:
+        if not chosen or day >= chosen[-1] + least:
             chosen.append(int(day))
     return chosen
 
@@ -161,8 +162,7 @@ def content(tag: str) -> Measure:
     """The hazard in the days after a tag over that after tags that do nothing."""
 
     def measure(made: SimulatedBrand, step: int) -> Numbers:
-        rows = ask(made, ["content"], every(made, max(SOON, step // 2), SOON))
-        rows = rows.take(rows["content__last__days_since"] < WEEK - SOON)
+        rows = _shown_lately(made, step)
         last = rows["content__tag_a__last"]
         of_tags = codes(pl.Series([tag, *TAGS[:2]]), "tag")[0].to_numpy() / CODE
         this, effective, other = (np.abs(last - code) < SAME_CODE for code in of_tags)
@@ -174,6 +174,13 @@ def content(tag: str) -> Measure:
         return _nudged(made.brand.content_effect, acts, this), np.exp(hazards[:, 1])
 
     return measure
+
+
+@lru_cache(maxsize=2)
+def _shown_lately(made: SimulatedBrand, step: int) -> Rows:
+    """Customers who were shown something so lately that it acts as long as they are watched."""
+    rows = ask(made, ["content"], every(made, max(SOON, step // 2), SOON))
+    return rows.take(rows["content__last__days_since"] < WEEK - SOON)
 
 
 def mailed(made: SimulatedBrand, step: int) -> Numbers:
@@ -212,7 +219,7 @@ def last_orders(rows: Rows) -> pl.DataFrame:
     """The truth of the last order of each row (n), and of its customer; days count from its wait.
 
     `t` is the cutoff, `there` whether the customer has not lapsed by then; `stretch`, `wait_days`
-    and `lapse` as in the truth; `late_at`, `poor_at` and
+    and `lapse` as in the truth; `late_days` after the promise; `late_at`, `poor_at` and
     `returned_at` are the midnights from which on a cause of a lapse holds, null if it never does.
     """
     truth, returns = rows.made.truth, rows.made.tables["returns"]
@@ -227,6 +234,7 @@ def last_orders(rows: Rows) -> pl.DataFrame:
     orders = orders.select(
         "customer_id", "wait_days", "lapse", "stretch", begins=begins,
         lapsed=pl.col("lapsed_at").dt.epoch("us") / DAY_US,
+        late_days=(pl.col("arrived_at") - pl.col("due_at")).dt.total_microseconds() / DAY_US,
         late_at=pl.when("late").then(midnight("due_at")),
         poor_at=pl.when("poor").then(midnight("arrived_at")),
         returned_at=pl.when("returned").then(midnight("back")),

@@ -9,6 +9,7 @@ computed from how likely the dials make it that each of them is gone.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import erf, sqrt
 
 import numpy as np
@@ -23,12 +24,11 @@ from effects_rows import (
     IntArray,
     Rows,
     ask,
-    difference,
     every,
     odds_ratio,
+    risk_difference,
 )
 from ppi_ml.features._words import CODE, codes
-from ppi_ml.instants import DAY_US
 from ppi_ml.simulate import Brand, SimulatedBrand
 from ppi_ml.simulation.voices import AVERAGE_STARS
 
@@ -36,6 +36,8 @@ CHURN = 80
 """Days; four times the mean wait of these shops."""
 LONGEST = 40
 """Days: who has waited longer is hardly ever there still without having lapsed."""
+ARRIVED = 14
+"""Days after an order by which nearly every parcel has come, late or not."""
 _FEW_STARS, _SO_SO = 2, 3
 
 
@@ -68,7 +70,7 @@ def _odds(rows: Rows, holds: BoolArray) -> Numbers:
     soon = waited < LONGEST
     rows, holds, waited = rows.take(soon), holds[soon], waited[soon]
     left = (rows.waits.days > CHURN).astype(np.float64)
-    found, expected = odds_ratio(rows, holds, [left, gone(rows)], waited)
+    found, expected = odds_ratio(rows.customer, holds, [left, gone(rows)], waited)
     return float(expected[0]), found
 
 
@@ -114,22 +116,32 @@ def by_voucher(made: SimulatedBrand, step: int) -> Numbers:
 # ------------------------------------------------------------------ what they live through
 
 
-def _delivered(made: SimulatedBrand, step: int, *more: str) -> tuple[Rows, FloatArray]:
-    """Rows whose last order came since the cutoff before, and whether it was late (n,)."""
-    rows = ask(made, ["delivery", *more], every(made, step, 1))
+@lru_cache(maxsize=2)
+def _delivered(made: SimulatedBrand, step: int) -> tuple[Rows, FloatArray]:
+    """Rows whose last order has come, and whether it was late (n,)."""
+    rows = ask(made, ["delivery", "reviews", "support"], every(made, step, 1))
     late = late_parcels(rows)
-    fresh = ~np.isnan(late) & (rows["delivery__last__days_since"] < step)
-    return rows.take(fresh), late[fresh]
+    came = ~np.isnan(late)
+    return rows.take(came), late[came]
 
 
 def in_december(made: SimulatedBrand, step: int) -> Numbers:
-    """The odds that a parcel was late: orders of December over all others."""
+    """The odds that a parcel was late: orders of December over all others.
+
+    Of orders some weeks old: of younger ones, whether a late parcel is there yet depends on the
+    weekday of the cutoff, and December has few cutoffs.
+    """
     rows, late = _delivered(made, step)
+    waited = _days_waited(rows)
     months = (rows.data.day - rows[ELAPSED]).astype("datetime64[D]").astype("datetime64[M]")
-    december = months.astype(np.int64) % 12 == 11
-    # a late parcel takes longer, so whether it is seen depends on where the cutoffs lie
-    (found,) = odds_ratio(rows, december, [late], _days_waited(rows))
+    old, december = waited >= ARRIVED, months.astype(np.int64) % 12 == 11
+    (found,) = odds_ratio(rows.customer[old], december[old], [late[old]], waited[old])
     return 1 + made.brand.december_late, found
+
+
+def _difference(rows: Rows, late: BoolArray, outcome: FloatArray) -> FloatArray:
+    (found,) = risk_difference(rows.customer, late, [outcome], np.zeros(len(rows), dtype=np.int64))
+    return found
 
 
 def stars(made: SimulatedBrand, step: int) -> Numbers:
@@ -137,11 +149,11 @@ def stars(made: SimulatedBrand, step: int) -> Numbers:
 
     Of customers with one order, so that no review can be about another one.
     """
-    rows = ask(made, ["delivery", "reviews"], every(made, step, 1))
-    late, given = late_parcels(rows), rows["reviews__stars__last"]
-    kept = ~np.isnan(late) & ~np.isnan(given) & (rows[PURCHASES] == 1)
+    rows, late = _delivered(made, step)
+    given = rows["reviews__stars__last"]
+    kept = ~np.isnan(given) & (rows[PURCHASES] == 1)
     truth = _mean_stars(made.brand, made.brand.late_stars) - _mean_stars(made.brand, 0.0)
-    return truth, difference(rows.take(kept), late[kept] == 1, given[kept])
+    return truth, _difference(rows.take(kept), late[kept] == 1, given[kept])
 
 
 def _mean_stars(brand: Brand, lost: float) -> float:
@@ -158,9 +170,8 @@ def asking(made: SimulatedBrand, step: int) -> Numbers:
 
     Who is going to ask does so within a day of the promise, unless the parcel comes first.
     """
-    rows, late = _delivered(made, step, "support")
+    rows, late = _delivered(made, step)
     asked = (rows["support__last_order__count__180d"] > 0).astype(np.float64)
-    parcels = made.truth["orders"].filter("late").drop_nulls("arrived_at")
-    days = (pl.col("arrived_at") - pl.col("due_at")).dt.total_microseconds() / DAY_US
-    in_time = parcels.select(days.clip(0, 1).mean()).item()
-    return made.brand.late_tickets * in_time, difference(rows, late == 1, asked)
+    overdue = last_orders(rows)["late_days"].clip(0, 1).to_numpy()
+    truth = made.brand.late_tickets * float(overdue[late == 1].mean())
+    return truth, _difference(rows, late == 1, asked)

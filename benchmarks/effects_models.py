@@ -19,9 +19,9 @@ from effects_rows import (
     BoolArray,
     Estimate,
     FloatArray,
-    IntArray,
     Rows,
     resampled,
+    risk_difference,
 )
 from ppi_ml import dataset, labels, metrics, recipe, rows, simulate, training
 from ppi_ml.config import Config
@@ -117,24 +117,7 @@ def after_late(found: Answers) -> tuple[Estimate, Estimate]:
     came = ~np.isnan(late) & (found.rows[ELAPSED] < LONGEST)
     seen = found.rows.take(came)
     purchases = np.minimum(seen[PURCHASES], 3).astype(np.int64)
-    stratum = 1_000 * purchases + np.floor(seen[ELAPSED] / 3).astype(np.int64)
+    stratum = LONGEST * purchases + np.floor(seen[ELAPSED]).astype(np.int64)
     outcomes = (found.predicted[came], found.actual[came].astype(np.float64))
-    drawn = _differences(seen.customer, late[came] == 1, outcomes, stratum)
+    drawn = risk_difference(seen.customer, late[came] == 1, outcomes, stratum)
     return Estimate.of(drawn[0]), Estimate.of(drawn[1])
-
-
-def _differences(
-    customer: IntArray, holds: BoolArray, outcomes: Sequence[FloatArray], stratum: IntArray
-) -> list[FloatArray]:
-    """Mean of each outcome (n,) where something holds less that where not, within strata.
-
-    Strata count by n1 n0 / (n1 + n0), as in Mantel and Haenszel's odds ratio: (1 + draws,) each.
-    """
-    place = np.unique(stratum, return_inverse=True)[1]
-    cells = 2 * (int(place.max()) + 1)
-    count, *summed = resampled(customer, 2 * place + holds, cells, np.ones(len(place)), *outcomes)
-    without, there = count[:, ::2], count[:, 1::2]
-    with np.errstate(invalid="ignore"):  # a draw may leave a stratum empty
-        weight = np.nan_to_num(without * there / (without + there))
-        apart = [np.nan_to_num(s[:, 1::2] / there - s[:, ::2] / without) for s in summed]
-    return [np.asarray((weight * one).sum(axis=1) / weight.sum(axis=1)) for one in apart]

@@ -97,6 +97,8 @@ def _world(
 
 
 _LATE = {"late_wait": 0.5, "late_wait_first": 0.5}
+_LIVED = {"december_late": 1.5, "late_stars": 1.5, "late_tickets": 0.6}
+"""Dials that change nobody's orders, so that one shop shows them all."""
 EFFECTS = (
     Effect("late parcel, later orders", "times the wait", _LATE, hazards.late_later),
     Effect("late parcel, first orders", "times the wait", _LATE, hazards.late_first),
@@ -116,8 +118,8 @@ EFFECTS = (
            "lapses"),
     Effect("lapse: came by voucher", "times the odds", {"source_lapse": 1.0}, lapses.by_voucher,
            "lapses"),
-    Effect("late in December", "times the odds", {"december_late": 1.5}, lapses.in_december),
-    Effect("stars after a late parcel", "stars", {"late_stars": 1.5}, lapses.stars, none=0.0),
-    Effect("asked where it is", "share", {"late_tickets": 0.6}, lapses.asking, none=0.0),
+    Effect("late in December", "times the odds", _LIVED, lapses.in_december),
+    Effect("stars after a late parcel", "stars", _LIVED, lapses.stars, none=0.0),
+    Effect("asked where it is", "share", _LIVED, lapses.asking, none=0.0),
 )  # fmt: skip
 """All dials of `ppi_ml.simulation.brand.EFFECTS` but `quality_spread`, which is no contrast."""

@@ -196,36 +196,52 @@ def poisson(columns: FloatArray, events: FloatArray, exposure: FloatArray) -> Fl
 
 
 def odds_ratio(
-    rows: Rows, holds: BoolArray, outcomes: Sequence[FloatArray], stratum: IntArray
+    customer: IntArray, holds: BoolArray, outcomes: Sequence[FloatArray], stratum: IntArray
 ) -> list[FloatArray]:
     """Odds of an outcome where something holds over those where not, within strata.
 
     Args:
-        rows: n rows.
+        customer: (n,) a number for the customer of each row.
         holds: (n,) what is compared.
         outcomes: each (n,), 0 to 1: what happened, or what was to be expected.
         stratum: (n,) rows of one number are alike in what else matters.
 
     Returns an array (1 + draws,) for each outcome. Mantel and Haenszel (1959), JNCI 22(4).
     """
+    return [_mantel_haenszel(*sums) for sums in _by_stratum(customer, holds, outcomes, stratum)]
+
+
+def risk_difference(
+    customer: IntArray, holds: BoolArray, outcomes: Sequence[FloatArray], stratum: IntArray
+) -> list[FloatArray]:
+    """Mean of an outcome where something holds less that where not, within strata.
+
+    As `odds_ratio`; strata count by n1 n0 / (n1 + n0), the weights of Mantel and Haenszel.
+    """
+    return [_apart(*sums) for sums in _by_stratum(customer, holds, outcomes, stratum)]
+
+
+def _by_stratum(
+    customer: IntArray, holds: BoolArray, outcomes: Sequence[FloatArray], stratum: IntArray
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Rows and sums of each outcome (1 + draws, 2 strata): of a stratum without and with it."""
     place = np.unique(stratum, return_inverse=True)[1]
-    cells = 2 * (int(place.max()) + 1)
-    ones = np.ones(len(rows))
-    count, *summed = resampled(rows.customer, 2 * place + holds, cells, ones, *outcomes)
-    return [_mantel_haenszel(count, hits) for hits in summed]
+    cells, ones = 2 * (int(place.max()) + 1), np.ones(len(place))
+    count, *summed = resampled(customer, 2 * place + holds, cells, ones, *outcomes)
+    return [(count, hits) for hits in summed]
 
 
 def _mantel_haenszel(count: FloatArray, hits: FloatArray) -> FloatArray:
     missed, size = count - hits, count[:, ::2] + count[:, 1::2]
-    with np.errstate(invalid="ignore"):  # a draw may leave a stratum empty
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may leave a stratum empty
         more = np.nan_to_num(hits[:, 1::2] * missed[:, ::2] / size)
         less = np.nan_to_num(hits[:, ::2] * missed[:, 1::2] / size)
-    return np.asarray(more.sum(axis=1) / less.sum(axis=1))
+        return np.asarray(more.sum(axis=1) / less.sum(axis=1))
 
 
-def difference(rows: Rows, holds: BoolArray, outcome: FloatArray) -> FloatArray:
-    """Mean of an outcome (n,) where something holds less that where not, (1 + draws,)."""
-    cell, ones = holds.astype(np.int64), np.ones(len(rows))
-    count, summed = resampled(rows.customer, cell, 2, ones, outcome)
-    means = summed / count
-    return np.asarray(means[:, 1] - means[:, 0])
+def _apart(count: FloatArray, summed: FloatArray) -> FloatArray:
+    without, there = count[:, ::2], count[:, 1::2]
+    with np.errstate(invalid="ignore"):  # as above
+        weight = np.nan_to_num(without * there / (without + there))
+        apart = np.nan_to_num(summed[:, 1::2] / there - summed[:, ::2] / without)
+    return np.asarray((weight * apart).sum(axis=1) / weight.sum(axis=1))

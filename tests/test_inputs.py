@@ -29,6 +29,18 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_a_folder_with_a_file_per_table_is_all_of_them(tmp_path):
+    lines = "order_id,line_id,customer_id,occurred_at\n1,1,a,2020-01-01T10:00\n"
+    (tmp_path / "order_lines.csv").write_text(lines)
+    (tmp_path / "returns.csv").write_text(
+        "return_id,customer_id,occurred_at\n1,a,2020-02-01T10:00\n"
+    )
+    (tmp_path / "truth").mkdir()
+    log = load(str(tmp_path))
+    assert set(log.tables) == {"order_lines", "returns"}
+    assert len(log.order_lines) == len(log.returns) == 1
+
+
 def test_frames_of_both_kinds_and_files_give_the_same_log(folder):
     given = [pd.DataFrame(LINES), pl.DataFrame(LINES), folder / "order_lines.csv"]
     logs = [load({"order_lines": lines}, timezone="Europe/Berlin") for lines in given]

@@ -39,7 +39,8 @@ def load(
 
     Args:
         tables: table name -> pandas or polars frame, path or glob; one alone is the order lines,
-            or the flat table, told by its columns.
+            or the flat table, told by its columns. A folder that holds order_lines and other
+            tables, a file (or folder) each, is all of them.
         columns: table name -> our column name -> theirs; what is not named keeps its name. Those of
             a flat table stand under "flat".
         timezone: the business zone, such as "Europe/Berlin"; None: UTC.
@@ -57,6 +58,8 @@ def load(
     from ppi_ml.events import load_tables
     from ppi_ml.sources.dataframes import raw_tables
 
+    if isinstance(tables, str | Path) and _holds_tables(Path(tables)):
+        tables = dict(_tables_in(Path(tables)))
     if isinstance(tables, Mapping) and "order_lines" not in tables:
         raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
     if strange := sorted(set(lags or {}) - set(LAGGED)):
@@ -168,6 +171,11 @@ def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings
         return DataSettings(source="files", tables=tables)
     update = {"source": "files", "path": None, "tables": tables, "until": None}
     return like.model_copy(update=update)
+
+
+def _holds_tables(folder: Path) -> bool:
+    """Whether it is a folder with one file per table, and not the parts of one table."""
+    return folder.is_dir() and any(path.stem == "order_lines" for path in folder.iterdir())
 
 
 def _tables_in(folder: Path) -> dict[str, Path]:

@@ -145,7 +145,8 @@ def choose(
 ) -> tuple[str, dict[str, float]]:
     """The stages to use, and what each loses on the inner periods.
 
-    All of them, unless fewer are better on every inner period and by more than a standard error.
+    All of them, unless fewer say the same, or are better on every inner period and by more than a
+    standard error.
     """
     if not inner:
         return STAGES[2], {}
@@ -157,8 +158,9 @@ def choose(
     }
     best = STAGES[2]
     for simpler in (STAGES[1], STAGES[0]):
-        pairs = zip(losses[best], losses[simpler], strict=True)
-        if is_sure([own - other for own, other in pairs]):
+        gains = [own - other for own, other in zip(losses[best], losses[simpler], strict=True)]
+        same = all((gain == 0).all() for gain in gains)  # too few hits for the later stage
+        if same or is_sure(gains):
             best = simpler
     means = {stages: float(np.concatenate(parts).mean()) for stages, parts in losses.items()}
     return best, means

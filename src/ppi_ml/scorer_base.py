@@ -216,11 +216,7 @@ class ScorerBase(ABC):
         most, fresh, notes = self.config.data.max_staleness, log, list[str]()
         if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
             fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
-        notes += [
-            f"{name}: the model was trained with this table, which is absent; {_means(name)}"
-            for name in self.model.tables
-            if name not in log.tables
-        ]
+        notes += _absent([name for name in self.model.tables if name not in log.tables])
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
@@ -256,11 +252,20 @@ def not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
     return notes
 
 
-def _means(absent: str) -> str:
-    """What it means that a table of the training is not there."""
-    if absent == consent.TABLE:
-        return f"everybody counts as having allowed {consent.PURPOSE}"
-    return "its features are null"
+def _absent(tables: Sequence[str]) -> list[str]:
+    """What it means that tables of the training are not there."""
+    trained = "the model was trained with"
+    others = [name for name in tables if name != consent.TABLE]
+    notes = []
+    if len(others) == 1:
+        notes.append(f"{others[0]}: {trained} this table, which is absent; its features are null")
+    elif others:
+        named = ", ".join(others)
+        notes.append(f"{named}: {trained} these tables, which are absent; their features are null")
+    if len(others) < len(tables):
+        allowed = f"everybody counts as having allowed {consent.PURPOSE}"
+        notes.append(f"{consent.TABLE}: {trained} this table, which is absent; {allowed}")
+    return notes
 
 
 def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
