@@ -38,10 +38,11 @@ _HEAD = ("effect", "means", "truth", "found", "95 % interval", "with the dial at
 MEANING = """\
 One effect at a time, in shops whose customers are alike (`effects_planted.WAITS`); the table is of
 the first seed. *Lapse* is the odds of no order within {churn} days. The truth of waits and hazards
-is the dial's; where some of the days compared lie outside the effect (messages opened late or not
-at all, other content), and for the odds of lapses, it is what the dials make of the very rows that
-are compared. No column knows the promotions to come, so weeks with a code are told by the truth. Of
-every twenty intervals one is expected to miss."""
+is the dial's. Where some of the days compared lie outside the effect (messages opened late or not
+at all, other content), for money, which tells units only roughly, and for the odds of lapses, it is
+what the dials make of what really happened before the same cutoffs. No column knows the promotions
+to come, so weeks with a code are told by the truth. Of every twenty intervals one is expected to
+miss."""
 CROWD = """\
 All effects at once, in the default brand but for more late parcels (a share of {share:.0%}): the
 wait after a late parcel over that after a punctual one, of customers whom the truth does not know

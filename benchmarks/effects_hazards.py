@@ -138,14 +138,20 @@ def money(made: SimulatedBrand, step: int) -> Numbers:
     """The wait after an order of twice the money, which stands for its units.
 
     No column tells the units of the last order. The truth is what the same regression makes of the
-    orders that the units let one expect.
+    true money and of the orders that the units let one expect.
     """
     rows = ask(made, ["orders"], every(made, step, step))
-    halves = np.round(2 * np.log2(rows["orders__value__last"]))[:, None] / 2
-    hazard = 1 / (made.brand.wait_days * last_orders(rows)["stretch"].to_numpy())
+    last = last_orders(rows)
+    hazard = 1 / (made.brand.wait_days * last["stretch"].to_numpy())
     expected = 1 - np.exp(-hazard * step)
-    implied = slopes(rows.customer, halves, expected, expected / hazard)[0]
-    return exp(-float(implied[1])), np.exp(-log_hazards(rows, halves, step)[:, 1])
+    paid, said = (_halves(of) for of in (last["money"].to_numpy(), rows["orders__value__last"]))
+    implied = slopes(rows.customer, paid, expected, expected / hazard)[0]
+    return exp(-float(implied[1])), np.exp(-log_hazards(rows, said, step)[:, 1])
+
+
+def _halves(money: FloatArray) -> FloatArray:
+    """Logarithms to base 2, rounded to halves so that they make few cells, (n, 1)."""
+    return np.round(2 * np.log2(money))[:, None] / 2
 
 
 def seasonal(made: SimulatedBrand, step: int) -> Numbers:
@@ -162,25 +168,39 @@ def content(tag: str) -> Measure:
     """The hazard in the days after a tag over that after tags that do nothing."""
 
     def measure(made: SimulatedBrand, step: int) -> Numbers:
-        rows = _shown_lately(made, step)
-        last = rows["content__tag_a__last"]
-        of_tags = codes(pl.Series([tag, *TAGS[:2]]), "tag")[0].to_numpy() / CODE
-        this, effective, other = (np.abs(last - code) < SAME_CODE for code in of_tags)
-        kept = this | ~(effective | other)
-        rows, this = rows.take(kept), this[kept]
-        shown = made.tables["exposures"].filter(pl.col("content_tag") == TAGS[0])
-        acts = rows.covered(shown, made.brand.content_days, SOON)
-        hazards = log_hazards(rows, this[:, None].astype(np.float64), SOON)
-        return _nudged(made.brand.content_effect, acts, this), np.exp(hazards[:, 1])
+        rows = _shown(made, step)
+        codes_of = codes(pl.Series([tag, *TAGS[:2]]), "tag")[0].to_numpy() / CODE
+        last, since = rows["content__tag_a__last"], rows["content__last__days_since"]
+        this, *others = (np.abs(last - code) < SAME_CODE for code in codes_of)
+        kept = (since < WEEK - SOON) & (this | ~np.logical_or(*others))
+        column = this[kept][:, None].astype(np.float64)
+        hazards = log_hazards(rows.take(kept), column, SOON)
+        return _after_tag(rows, tag), np.exp(hazards[:, 1])
 
     return measure
 
 
 @lru_cache(maxsize=2)
-def _shown_lately(made: SimulatedBrand, step: int) -> Rows:
-    """Customers who were shown something so lately that it acts as long as they are watched."""
-    rows = ask(made, ["content"], every(made, max(SOON, step // 2), SOON))
-    return rows.take(rows["content__last__days_since"] < WEEK - SOON)
+def _shown(made: SimulatedBrand, step: int) -> Rows:
+    return ask(made, ["content"], every(made, max(SOON, step // 2), SOON))
+
+
+def _after_tag(rows: Rows, tag: str) -> float:
+    """The true ratio, of who were really shown the one tag or others last."""
+    shown = rows.made.tables["exposures"].select(
+        "customer_id", "content_tag", shown=pl.col("occurred_at").dt.epoch("us") / DAY_US
+    ).sort("shown")  # fmt: skip
+    last = rows.asked.with_columns(pl.col("day").cast(pl.Float64)).join_asof(
+        shown, left_on="day", right_on="shown", by="customer_id", check_sortedness=False
+    )
+    last = last.sort("row").with_columns(lately=pl.col("day") - pl.col("shown") < WEEK - SOON)
+    this = pl.col("content_tag") == tag
+    kept = pl.col("lately") & (this | ~pl.col("content_tag").is_in(TAGS[:2]))
+    asked = last.select(kept=kept.fill_null(value=False), this=this.fill_null(value=False))
+    some, this_one = asked["kept"].to_numpy(), asked.filter("kept")["this"].to_numpy()
+    effective = rows.made.tables["exposures"].filter(pl.col("content_tag") == TAGS[0])
+    acts = rows.take(some).covered(effective, rows.made.brand.content_days, SOON)
+    return _nudged(rows.made.brand.content_effect, acts, this_one)
 
 
 def mailed(made: SimulatedBrand, step: int) -> Numbers:
@@ -218,32 +238,43 @@ def _nudged(effect: float, acts: FloatArray, this: BoolArray) -> float:
 def last_orders(rows: Rows) -> pl.DataFrame:
     """The truth of the last order of each row (n), and of its customer; days count from its wait.
 
-    `t` is the cutoff, `there` whether the customer has not lapsed by then; `stretch`, `wait_days`
-    and `lapse` as in the truth; `late_days` after the promise; `late_at`, `poor_at` and
-    `returned_at` are the midnights from which on a cause of a lapse holds, null if it never does.
+    `t` is the cutoff, `there` whether the customer has not lapsed by then, `voucher` whether a
+    voucher brought them; `stretch`, `wait_days`, `lapse` as in the truth; `money` what was paid;
+    `arrived`, and `late_days` after the promise; `rating`, null without a review by the cutoff;
+    `late_at`, `poor_at` and `returned_at` the midnights from which on a cause of a lapse holds,
+    null if it never does.
     """
-    truth, returns = rows.made.truth, rows.made.tables["returns"]
-    back = returns.group_by("order_id").agg(back=pl.col("occurred_at").min())
-    orders = truth["orders"].join(back, on="order_id", how="left")
+    truth, tables = rows.made.truth, rows.made.tables
+    paid = (pl.col("quantity") * pl.col("unit_price") - pl.col("discount")).sum()
+    more = (
+        tables["order_lines"].group_by("order_id").agg(money=paid),
+        tables["returns"].group_by("order_id").agg(back=pl.col("occurred_at").min()),
+        tables["reviews"].select("order_id", "rating", reviewed="occurred_at"),
+    )
+    orders = truth["orders"]
+    for table in more:
+        orders = orders.join(table, on="order_id", how="left")
     orders = orders.join(truth["customers"].drop("orders"), on="customer_id")
     begins = pl.col("ordered_at").dt.epoch("d").cast(pl.Int64) + 1
 
-    def midnight(when: str) -> pl.Expr:
-        return (pl.col(when).dt.epoch("us") / DAY_US).ceil() - begins
+    def day(when: str) -> pl.Expr:
+        return pl.col(when).dt.epoch("us") / DAY_US - begins
 
     orders = orders.select(
-        "customer_id", "wait_days", "lapse", "stretch", begins=begins,
-        lapsed=pl.col("lapsed_at").dt.epoch("us") / DAY_US,
-        late_days=(pl.col("arrived_at") - pl.col("due_at")).dt.total_microseconds() / DAY_US,
-        late_at=pl.when("late").then(midnight("due_at")),
-        poor_at=pl.when("poor").then(midnight("arrived_at")),
-        returned_at=pl.when("returned").then(midnight("back")),
+        "customer_id", "wait_days", "lapse", "stretch", "money", "rating", begins=begins,
+        voucher=pl.col("source") == "voucher", lapsed=day("lapsed_at"), arrived=day("arrived_at"),
+        reviewed=day("reviewed"), late_days=day("arrived_at") - day("due_at"),
+        late_at=pl.when("late").then(day("due_at")),
+        poor_at=pl.when("poor").then(day("arrived_at").ceil()),
+        returned_at=pl.when("returned").then(day("back").ceil()),
     )  # fmt: skip
     joined = rows.asked.join_asof(
         orders.sort("begins"), left_on="day", right_on="begins", by="customer_id",
         check_sortedness=False,
     )  # fmt: skip
+    t = (pl.col("day") - pl.col("begins")).cast(pl.Float64)
     return joined.sort("row").with_columns(
-        t=(pl.col("day") - pl.col("begins")).cast(pl.Float64),
-        there=(pl.col("day") <= pl.col("lapsed")).fill_null(value=True),
+        t=t,
+        there=(t <= pl.col("lapsed")).fill_null(value=True),
+        rating=pl.when(pl.col("reviewed") < t).then("rating"),
     )

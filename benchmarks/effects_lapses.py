@@ -3,8 +3,9 @@
 Every function here takes a simulated shop and the days between cutoffs, and gives the truth and
 what was found. Customers who have not lapsed order soon, so who does not within `CHURN` days counts
 as gone. Who still waits after t days has lapsed the likelier, the larger t is; so odds are compared
-among those who have waited equally long. The truth is the same odds ratio of the same rows,
-computed from how likely the dials make it that each of them is gone.
+among those who have waited equally long. The truth is the same odds ratio at the same cutoffs,
+computed from how likely the dials make it that each of them is gone, and from what really was: not
+from the columns, or a wrong column would bring its own truth.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ LONGEST = 40
 """Days: who has waited longer is hardly ever there still without having lapsed."""
 ARRIVED = 14
 """Days after an order by which nearly every parcel has come, late or not."""
+APART = 20
+"""Days after an order by which nearly every review of it has come."""
 _FEW_STARS, _SO_SO = 2, 3
 
 
@@ -64,14 +67,24 @@ def gone(rows: Rows) -> FloatArray:
     return np.asarray((then + active * waits(t + CHURN)) / (now + active * waits(t)))
 
 
-def _odds(rows: Rows, holds: BoolArray) -> Numbers:
-    """The odds of being gone where something holds over those where not."""
-    waited = _days_waited(rows)
-    soon = waited < LONGEST
-    rows, holds, waited = rows.take(soon), holds[soon], waited[soon]
+def _odds(rows: Rows, said: FloatArray, real: pl.Expr) -> Numbers:
+    """The odds of being gone where something holds over those where not.
+
+    `said` (n,) is 1 or 0 by the columns, NaN for rows that are not compared; `real` says the same
+    of the last orders, with null.
+    """
+    soon = rows[ELAPSED] < LONGEST
+    rows, said = rows.take(soon), said[soon]
+    held = last_orders(rows).select(real.cast(pl.Float64)).to_series().fill_null(np.nan)
     left = (rows.waits.days > CHURN).astype(np.float64)
-    found, expected = odds_ratio(rows.customer, holds, [left, gone(rows)], waited)
-    return float(expected[0]), found
+    expected = _odds_of(rows, held.to_numpy(), gone(rows))
+    return float(expected[0]), _odds_of(rows, said, left)
+
+
+def _odds_of(rows: Rows, holds: FloatArray, outcome: FloatArray) -> FloatArray:
+    kept, waited = ~np.isnan(holds), _days_waited(rows)
+    compared = (rows.customer[kept], holds[kept] == 1, [outcome[kept]], waited[kept])
+    return odds_ratio(*compared)[0]
 
 
 def _days_waited(rows: Rows) -> IntArray:
@@ -81,27 +94,32 @@ def _days_waited(rows: Rows) -> IntArray:
 def after_late(made: SimulatedBrand, step: int) -> Numbers:
     """Who got the last parcel late over who got it in time."""
     rows = ask(made, ["delivery"], every(made, step, CHURN))
-    late = late_parcels(rows)
-    came = ~np.isnan(late)
-    return _odds(rows.take(came), late[came] == 1)
+    came = pl.col("arrived") < pl.col("t")
+    return _odds(rows, late_parcels(rows), pl.when(came).then(pl.col("late_days") > 0))
 
 
 def after_poor(made: SimulatedBrand, step: int) -> Numbers:
     """Who gave few stars since the last parcel over who gave many.
 
-    At most two against at least four: of those with three, some orders were poor.
+    At most two against at least four: of those with three, some orders were poor. No column tells
+    which order the last review is about, so only of customers whose order before is long ago.
     """
     rows = ask(made, ["delivery", "reviews"], every(made, step, CHURN))
     stars = rows["reviews__stars__last"]
-    said = rows["reviews__last__days_since"] < rows["delivery__last__days_since"]
-    kept = said & ~np.isnan(late_parcels(rows)) & (stars != _SO_SO)
-    return _odds(rows.take(kept), stars[kept] <= _FEW_STARS)
+    since = rows["reviews__last__days_since"] < rows["delivery__last__days_since"]
+    alone = ~(rows["cadence__gap__last"] < APART)
+    kept = since & alone & ~np.isnan(late_parcels(rows)) & (stars != _SO_SO)
+    said = np.where(kept, stars <= _FEW_STARS, np.nan)
+    given = pl.col("rating")
+    return _odds(rows, said, pl.when(given != _SO_SO).then(given <= _FEW_STARS))
 
 
 def after_return(made: SimulatedBrand, step: int) -> Numbers:
     """Who sent something of the last order back over who has sent nothing of it back yet."""
     rows = ask(made, ["returns"], every(made, step, CHURN))
-    return _odds(rows, rows.of_last_order("returns__last__days_since", "returns__after__last"))
+    said = rows.of_last_order("returns__last__days_since", "returns__after__last")
+    real = (pl.col("returned_at") <= pl.col("t")).fill_null(value=False)
+    return _odds(rows, said.astype(np.float64), real)
 
 
 def by_voucher(made: SimulatedBrand, step: int) -> Numbers:
@@ -109,8 +127,8 @@ def by_voucher(made: SimulatedBrand, step: int) -> Numbers:
     rows = ask(made, ["profile"], every(made, step, CHURN))
     source = rows["profile__source_a__last"]
     voucher = codes(pl.Series(["voucher"]), "source")[0].item() / CODE
-    known = ~np.isnan(source)
-    return _odds(rows.take(known), np.abs(source[known] - voucher) < SAME_CODE)
+    said = np.where(np.isnan(source), np.nan, np.abs(source - voucher) < SAME_CODE)
+    return _odds(rows, said, pl.col("voucher"))
 
 
 # ------------------------------------------------------------------ what they live through
@@ -172,6 +190,6 @@ def asking(made: SimulatedBrand, step: int) -> Numbers:
     """
     rows, late = _delivered(made, step)
     asked = (rows["support__last_order__count__180d"] > 0).astype(np.float64)
-    overdue = last_orders(rows)["late_days"].clip(0, 1).to_numpy()
-    truth = made.brand.late_tickets * float(overdue[late == 1].mean())
-    return truth, _difference(rows, late == 1, asked)
+    late_days = pl.col("late_days").filter(pl.col("late_days") > 0, pl.col("arrived") < pl.col("t"))
+    in_time = last_orders(rows).select(late_days.clip(0, 1).mean()).item()
+    return made.brand.late_tickets * in_time, _difference(rows, late == 1, asked)

@@ -108,6 +108,33 @@ def test_how_likely_somebody_is_gone_is_how_often_that_is_so(rows, cause):
     assert gone.mean() == pytest.approx(expected.mean(), abs=near)
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("content", "content__tag_a__last"),
+        ("lapse: late parcel", "delivery__late__last"),
+        ("lapse: few stars", "reviews__stars__last"),
+        ("lapse: came by voucher", "profile__source_a__last"),
+        ("twice the money", "orders__value__last"),
+    ],
+)
+def test_a_wrong_column_does_not_bring_its_own_truth(name, column, monkeypatch):
+    effect = BY_NAME[name]
+    shop = world(effect, tuple(effect.dials.items()), 1_000, SEED)
+    truth, _ = effect.measure(shop, STEP)
+    read = Rows.__getitem__
+
+    def shuffled(rows, asked):
+        values = read(rows, asked)
+        order = np.random.default_rng(0).permutation(len(values))
+        return values[order] if asked == column else values
+
+    monkeypatch.setattr(Rows, "__getitem__", shuffled)
+    same, wrong = effect.measure(shop, STEP)
+    assert same == truth
+    assert not Estimate.of(wrong).covers(truth)
+
+
 def test_every_dial_is_sought_once():
     sought = {dial for effect in EFFECTS for dial in effect.dials}
     assert sought == {*DIALS} - {"quality_spread"}
