@@ -305,9 +305,11 @@ CASES = {
     "an action that is none": (
         row("messages", action="bounced"),
         QUARANTINED, "action must be one of sent, opened, clicked, unsubscribed"),
-    "an action in capitals": (
-        row("messages", action="OPENED"),
-        QUARANTINED, "action must be one of sent, opened, clicked, unsubscribed"),
+    "an action in capitals": (again("messages", action="OPENED"), CLEAN, ""),
+    "a survey whose kind is in capitals": (row("surveys", kind="NPS"), CLEAN, ""),
+    "a use in capitals": (row("usage", kind="First_Use"), CLEAN, ""),
+    "a kind of order in capitals, twice under one key": (
+        again("order_lines", order_type="ONE_OFF"), QUARANTINED, "duplicate of an earlier row"),
     "a code that is none": (
         row("delivery_exceptions", code="stolen"), QUARANTINED,
         "code must be one of delay, damage, failed_attempt, lost (or failed attempt, delayed, "
@@ -344,8 +346,21 @@ CASES = {
         CLEAN, "exposures: 1 rows have a mere date among times, read as 00:00 of that day"),
     "the year 1900": (row("surveys", occurred_at="1900-01-01T00:00:00"), QUARANTINED,
                       "occurred_at must lie between 1970-01-02 and 2200-01-01"),
-    "the year 9999": (row("shipments", promised_at="9999-12-31"), QUARANTINED,
-                      "promised_at must lie between 1970-01-02 and 2200-01-01"),
+    "no promise, written as the year 9999": (
+        row("shipments", promised_at="9999-12-31"),
+        REPAIRED, "promised_at not between 1970-01-02 and 2200-01-01, set to null"),
+    "no promise, written as the epoch": (
+        every("deliveries", promised_at="1970-01-01T00:00:00"),
+        REPAIRED, "promised_at not between 1970-01-02 and 2200-01-01, set to null"),
+    "no promise, written as MySQL's date of zeros": (
+        row("shipments", promised_at="0000-00-00 00:00:00"),
+        REPAIRED, "promised_at not between 1970-01-02 and 2200-01-01, set to null"),
+    "no sign-up, written as the year 1900": (
+        row("customers", customer_id="new", signed_up_at="1900-01-01T00:00:00"),
+        REPAIRED, "signed_up_at not between 1970-01-02 and 2200-01-01, set to null"),
+    "a promise that is no time": (
+        row("shipments", promised_at="in a week"),
+        QUARANTINED, "promised_at must be an ISO date or time"),
     "an empty time that became the epoch": (
         row("surveys", occurred_at="1970-01-01T00:00:00"), QUARANTINED,
         "occurred_at must lie between 1970-01-02 and 2200-01-01"),
@@ -547,6 +562,7 @@ def rules():
                 yield table.name, name, "no such word", f"{name} must be {column.rule}"
             if column.kind == "time":
                 yield table.name, name, "soon", f"{name} must be an ISO date or time"
+            if column.kind == "time" and column not in table.own:
                 outside = f"{name} must lie between 1970-01-02 and 2200-01-01"
                 yield table.name, name, "9999-12-31T00:00:00", outside
 
@@ -566,6 +582,30 @@ def test_every_rule_of_the_schema_sets_its_row_aside(table, column, cell, rule):
     assert (report.kept, report.repaired, report.quarantined) == (1, {}, {rule: 1})
     told = log.report.quarantine[table].select("row", "rule", "column").rows()
     assert told == [(1, rule, column)]
+
+
+SPARE = [(t.name, c.name) for t in TABLES.values() for c in t.own if c.kind == "time"]
+
+
+@pytest.mark.parametrize("cell", ["9999-12-31", "1970-01-01T00:00:00", "0000-00-00"])
+@pytest.mark.parametrize(("table", "column"), SPARE)
+def test_no_row_is_lost_because_a_time_that_it_can_do_without_is_absurd(table, column, cell):
+    tables = {"order_lines": [good("order_lines")], table: [good(table)]}
+    key = TABLES[table].key[0]
+    tables[table].append({**good(table), key: "x2", column: cell})
+    log = load(tables, currency="EUR")
+    report = log.report.tables[table]
+    rule = f"{column} not between 1970-01-02 and 2200-01-01, set to null"
+    assert (report.kept, report.repaired, report.quarantined) == (1, {rule: 1}, {})
+    tables[table][1][column] = ""  # in all else it is as if the cell were empty
+    plain = load(tables, currency="EUR")
+    assert plain.fingerprint == log.fingerprint
+
+
+def test_three_columns_of_times_can_be_done_without():
+    assert SPARE == [
+        ("shipments", "promised_at"), ("deliveries", "promised_at"), ("customers", "signed_up_at"),
+    ]  # fmt: skip
 
 
 def test_the_schema_has_the_rules_that_are_tried():

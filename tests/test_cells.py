@@ -129,10 +129,10 @@ def test_what_is_neither_yes_nor_no_is_broken(column):
     assert rules(read.broken) == {rule: [0]}
 
 
-def test_a_choice_without_spellings_is_exact():
-    assert rules(cells.read_choice(pl.Series(["ONE"]), CHOICE).broken) == {
-        "t must be one of one, two": [0]
-    }
+def test_a_word_is_read_in_any_case():
+    read = cells.read_choice(pl.Series(["ONE", "Two", "tWo ", "oNe.0"]), CHOICE)
+    assert read.values.to_list()[:3] == ["one", "two", "two"]
+    assert rules(read.broken) == {"t must be one of one, two": [3]}
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,38 @@ def test_a_source_of_ones_own_is_validated_and_planned(own, trained):
     assert "test cutoffs" in ended.stdout
 
 
+@pytest.mark.parametrize("what", ["shop", "shop/order_lines.parquet"])
+def test_events_instead_of_a_config_are_answered_with_a_config_that_is_ready(
+    trained, tmp_path, monkeypatch, what
+):
+    monkeypatch.chdir(tmp_path)
+    Path("shop").mkdir()
+    trained[1].order_lines.to_parquet("shop/order_lines.parquet")
+    ended = ppi_ml("train", what)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    said, example, then = ended.stderr.split("\n\n")
+    assert said.startswith(f"{what}: these are events; expected a config")
+    assert said.endswith("Write this one as churn.yaml:")
+    Path("churn.yaml").write_text(example)
+    command = "ppi-ml train churn.yaml"
+    assert then.startswith(f"and run: {command}\n")
+    assert "--set data.timezone=Europe/Berlin" in then
+    ended = ppi_ml(*command.split()[1:], "--dry-run")
+    assert ended.exit_code == 0, ended.output
+    assert "target: churn, 90 days ahead" in ended.stdout
+
+
+def test_a_folder_without_events_is_no_config_either(tmp_path):
+    ended = ppi_ml("train", tmp_path)
+    assert ended.exit_code == 2
+    assert ended.stderr == (
+        f"{tmp_path}: a folder; expected a config such as configs/churn.yaml ({tmp_path}: expected "
+        "order_lines.csv or order_lines.parquet in there)\n"
+    )
+    ended = ppi_ml("train", ROOT / "configs")
+    assert f"expected a config such as {ROOT / 'configs' / 'churn.yaml'} (" in ended.stderr
+
+
 def test_scores_of_a_source_of_ones_own_carry_their_notes(own, trained, tmp_path):
     out = tmp_path / "scores.parquet"
     ended = ppi_ml("score", "--model", trained[0].bundle, "--data", own, "--cutoff", "2020-01-01",

@@ -183,6 +183,11 @@ def test_a_missing_file_is_named(tmp_path):
         Config.read(tmp_path / "none.yaml", environ={})
 
 
+def test_a_folder_is_no_config(tmp_path):
+    with pytest.raises(ConfigError, match="a folder; expected a config, a YAML file with sections"):
+        Config.read(tmp_path, environ={})
+
+
 def test_yaml_surprises_stay_text(tmp_path):
     file = tmp_path / "c.yaml"
     constants = "{country: NO, day: 2011-01-01, at: 12:30, zip: 01234}"

@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 import ppi_ml
-from ppi_ml import cli, simulate
+from ppi_ml import cli, pair_scores, run_outs, scoring, simulate
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.score_rows import ELIGIBLE, POOLED
+from ppi_ml.scorecard import Scorecard
 from ppi_ml.simulate import Shop
 
 DAYS, CUSTOMERS = 420, 250
@@ -38,7 +40,15 @@ def log(shop):
 def run(log, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     settings = SETTINGS | {"output.folder": str(folder)}
-    return ppi_ml.train(log, target="depletion", settings=settings, track=False)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scoring.Scorer, "score", never)
+        patched.setattr(scoring, "bucket_count", lambda *_: 3)
+        patched.setattr(pair_scores, "MOST_ROWS", 200)
+        return ppi_ml.train(log, target="depletion", settings=settings, track=False)
+
+
+def never(*_, **__):
+    raise AssertionError("a training may not hold the scores of all pairs")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +143,54 @@ def test_what_is_out_of_stock_is_not_reminded_of(scorer, log, end, scores):
     assert found.loc[of_it, "nudge_date"].isna().all()
     assert (found.loc[of_it, "nudge_reason"] == "out of stock").all()
     assert (found["runout_p50_days"].fillna(-1) == scores["runout_p50_days"].fillna(-1)).all()
+
+
+def test_a_run_folder_made_by_parts_holds_the_whole_score_table(run, scorer, log, end):
+    """The run was made from three parts, and read back in ranges of two hundred rows."""
+    scores = scorer.score(log, end)
+    found = pd.read_parquet(run.folder / "predictions.parquet")
+    scores.to_parquet(run.folder.parent / "whole.parquet", index=False)
+    whole = pd.read_parquet(run.folder.parent / "whole.parquet")
+    pd.testing.assert_frame_equal(found, whole, rtol=1e-12)
+    assert found.attrs == whole.attrs == scores.attrs
+    assert len(found) > 600
+    listed = run_outs.listed(pl.from_pandas(found), 60)
+    assert (run.folder / "run_outs.csv").read_text() == listed.write_csv()
+    page = (run.folder / "run_outs.md").read_text()
+    assert page == run_outs.to_markdown(listed, end)
+    assert not list(run.folder.glob(".*"))
+
+
+def test_the_scorecard_speaks_of_pairs(run):
+    card = run.scorecard
+    assert card.entity == "customer_product"
+    assert Scorecard.from_dict(card.to_dict()) == card
+    told = [line for line in card.to_markdown().splitlines() if "customer" in line.lower()]
+    # who is resampled is a customer, with all rows
+    about = ("- A pair is a customer and a product", "- Intervals: ", "- **95 % interval**: ",
+             "- No table consents: ")  # fmt: skip
+    assert [line for line in told if not line.startswith(about)] == []
+    assert "two pairs, the one that was bought again earlier" in card.to_markdown()
+    assert "Everybody" not in card.to_markdown()
+
+
+def test_what_is_not_consumable_is_told_and_not_scored(log, tmp_path):
+    products = log.tables["products"]
+    sku = log.tables["order_lines"].frame["sku"].mode()[0]
+    frame = products.frame.with_columns(
+        consumable=pl.when(pl.col("sku") == sku).then(pl.lit("no")).otherwise("consumable")
+    )
+    less = replace(log, tables={**log.tables, "products": replace(products, frame=frame)})
+    settings = SETTINGS | {"output.folder": str(tmp_path), "folds.train_cutoffs": 3,
+                           "model.stages": "process", "baselines": ["kaplan_meier"]}  # fmt: skip
+    run = ppi_ml.train(less, target="depletion", settings=settings, track=False)
+    lines = (log.tables["order_lines"].frame["sku"] == sku).sum()
+    assert f"{lines:,} order lines are of what is not consumable; they are in no pair." in (
+        run.scorecard.notes
+    )
+    found = pl.read_parquet(run.folder / "predictions.parquet")["product"]
+    assert sku not in found.to_list()
+    assert len(found) > 100
 
 
 def test_the_list_for_people(run, scores):

@@ -18,8 +18,8 @@ from ppi_ml.entities import (
     PRODUCT,
     SKUS,
     Entity,
+    in_no_pair,
     prepared,
-    unknown_products,
 )
 from ppi_ml.errors import DataError
 from ppi_ml.instants import Cutoff
@@ -39,6 +39,8 @@ LISTED = [
     {"sku": "odd", "category": None, "department": "food", "unit_size": 2.0,
      "unit_of_measure": "kg"},
 ]  # fmt: skip
+UNKNOWN = "order lines name no known product; they are in no pair"
+LASTING = "order lines are of what is not consumable; they are in no pair"
 BOUGHT = ("half", "one", "bags", "beans", "pods", "odd", "unlisted", None)
 
 
@@ -75,7 +77,7 @@ def test_a_sku_is_its_own_product_listed_or_not():
         "half": "tea", "one": "tea", "bags": "tea", "beans": "coffee", "pods": "coffee",
         "odd": None, "unlisted": None, None: None,
     }  # fmt: skip
-    assert unknown_products(log, Entity(PAIR, "category")) == 1
+    assert in_no_pair(log, SKU) == (f"1 {UNKNOWN}",)
 
 
 def test_a_product_may_be_a_category_which_some_skus_do_not_have():
@@ -84,7 +86,7 @@ def test_a_product_may_be_a_category_which_some_skus_do_not_have():
     tea = dict.fromkeys(("half", "one", "bags"), "tea")
     coffee = dict.fromkeys(("beans", "pods"), "coffee")
     assert said(log, PRODUCT) == tea | coffee | unknown
-    assert unknown_products(log, Entity(PAIR, "category")) == 3
+    assert in_no_pair(log, CATEGORY) == (f"3 {UNKNOWN}",)
     # two teas of three are drinks; coffee is both once, and drinks is the first by name
     assert {said(log, GROUP)[sku] for sku in (*tea, *coffee)} == {"drinks"}
 
@@ -102,7 +104,8 @@ def test_lines_of_no_product_are_in_no_pair_and_are_counted(pantry):
         log = prepared(pantry, entity)
         lines = log.tables["order_lines"].frame
         lost = lines[PRODUCT].is_null()
-        assert unknown_products(log, Entity(PAIR, "category")) == lost.sum() > 0
+        assert lost.sum() > 0
+        assert in_no_pair(log, entity) == (f"{lost.sum():,} {UNKNOWN}",)
         data = shops.built(pantry, "2019-12-31", entity=entity, names=["refills"])
         known = lines.filter(~lost, pl.col("order_type") == "one_off",
                              pl.col("known") < data.cutoffs[0].at)  # fmt: skip
@@ -118,6 +121,42 @@ def test_a_log_without_products_has_skus_without_groups_and_usual_packs(pantry):
     assert frame[PRODUCT].equals(frame["sku"])
     assert frame[GROUP].null_count() == frame.height
     assert frame[PACK].to_list() == [0] * frame.height
+
+
+# ------------------------------------------------------------------ what is not used up
+def lasting(*skus):
+    """The same products, of which some are not consumable and the others may be."""
+    said_so = dict.fromkeys(skus, "no") | {"beans": "yes"}
+    return [row | {"consumable": said_so.get(row["sku"])} for row in LISTED]
+
+
+@pytest.mark.parametrize("entity", [SKU, CATEGORY, Entity(PAIR)], ids=["skus", "groups", "bare"])
+def test_what_is_not_consumable_is_in_no_pair_and_is_counted(entity):
+    plain, log = (prepared(log_of(rows), entity) for rows in (lasting(), lasting("one", "pods")))
+    before, after = said(plain, PRODUCT), said(log, PRODUCT)
+    gone = dict.fromkeys(("one", "pods"))
+    assert after == before | gone != before
+    assert said(log, PRODUCT, "returns")["one"] is None
+    unknown = 1 if entity.product == "sku" else 3  # no sku; a category of "odd" and "unlisted" too
+    assert in_no_pair(log, entity) == (f"{unknown} {UNKNOWN}", f"2 {LASTING}")
+    assert in_no_pair(plain, entity) == (f"{unknown} {UNKNOWN}",)
+    data = shops.built(log_of(lasting("one", "pods")), "2018-06-15", entity=entity,
+                       names=["refills"])  # fmt: skip
+    assert set(data.keys[PRODUCT]) == set(after.values()) - {None}
+
+
+def test_lines_that_all_are_of_a_product_leave_nothing_to_say():
+    log = prepared(by_hand([("a", "tea", "2018-05-01T10:00:00")], until="2018-07-01"), SKU)
+    assert in_no_pair(log, SKU) == ()
+
+
+@pytest.mark.parametrize("skus", [("tea",), (None,)], ids=["not consumable", "no sku"])
+def test_a_log_in_which_nothing_is_used_up_is_refused(skus):
+    lines = [("a", sku, "2018-05-01T10:00:00") for sku in skus]
+    log = by_hand(lines, [{"sku": "tea", "consumable": "no"}], until="2018-07-01")
+    with pytest.raises(DataError, match=r"^target\.product: no order line has a product, because "
+                       r'"sku" is empty, or consumable is no, for every line'):  # fmt: skip
+        in_no_pair(prepared(log, SKU), SKU)
 
 
 # ------------------------------------------------------------------ packs

@@ -1,5 +1,6 @@
 """Questions about orders and lines from end to end: trained, judged, shipped, scored."""
 
+import io
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ppi_ml.errors import ConfigError, DataError, IntegrityError, NotTrainableEr
 from ppi_ml.instants import Cutoff
 from ppi_ml.occasion_scoring import OccasionScorer
 from ppi_ml.occasions import LATER, standing
+from ppi_ml.progress import Progress
 from ppi_ml.scoring import Scorer
 
 TARGETS = ("late_delivery", "low_review", "return_risk")
@@ -467,6 +469,55 @@ def test_settings_that_do_not_fit_are_refused(settings, message, tmp_path):
         train(shop(), "late_delivery", tmp_path, **settings)
 
 
+OF_CURVES = {
+    "model.stages": "process", "model.processes": ["gaps"], "model.season": "off",
+    "model.members": "staged", "tune.objective": "ibs",
+}  # fmt: skip
+
+
+@each_target
+@pytest.mark.parametrize(("path", "value"), OF_CURVES.items())
+def test_a_setting_of_curves_is_refused_and_not_ignored(target, path, value, tmp_path):
+    message = rf"^{path}: is of survival curves alone; leave it out\n{target} is a probability"
+    with pytest.raises(ConfigError, match=message):
+        train(shop(), target, tmp_path / "runs", **{path: value})
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ConfigError, match=message):
+        dry_run.describe(config_of(target, **{path: value}), shop())
+
+
+def test_all_settings_of_curves_are_named_at_once_with_those_that_apply():
+    with pytest.raises(ConfigError) as raised:
+        dry_run.describe(config_of("low_review", **OF_CURVES), shop())
+    *lines, last = str(raised.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == list(OF_CURVES)
+    assert "(share, logistic, logistic+trees) are chosen on earlier periods" in last
+    assert "model.trees, model.max_rows and tune.trials" in last
+
+
+@each_target
+def test_defaults_that_are_written_out_ask_for_nothing(target):
+    """A config of a run folder spells out every setting, those of curves too."""
+    written = Config.read({**config_of(target).to_dict()}, {"tune.objective": "log_loss"}, {})
+    assert written.model.season == "auto"
+    assert f"target: {target}" in dry_run.describe(written, shop())
+
+
+def test_why_texts_are_not_used_is_told_once(tmp_path):
+    """The shop's customers give stars and write nothing."""
+    stream = io.StringIO()
+    asked = SETTINGS | {
+        "features.families": ["basket", "liking", "reviews"], "output.folder": str(tmp_path),
+        "baselines": ["event_rate"], "tune.trials": 1,
+    }  # fmt: skip
+    training.train(
+        shop(), target="low_review", settings=asked, track=False, progress=Progress(stream=stream)
+    )
+    (said,) = [line for line in stream.getvalue().splitlines() if "texts" in line]
+    assert said.startswith("not used: the texts of reviews (each half is read by what the other")
+    assert "too few texts with stars to learn from: 0, 0 of them with few stars" in said
+
+
 def test_a_rate_that_a_row_cannot_say_is_told_as_not_trainable(tmp_path):
     run = train(shop(), "late_delivery", tmp_path, baselines=["event_rate", "product_rate"])
     text = run.scorecard.to_text()
@@ -525,6 +576,13 @@ def files(tmp_path_factory):
 
 def ppi_ml(*args):
     return CliRunner().invoke(cli.app(), [str(arg) for arg in args])
+
+
+def test_a_dry_run_refuses_a_setting_of_curves(files):
+    asked = ("--dry-run", "--set", "model.season=off")
+    ended = ppi_ml("train", files / "late_delivery.yaml", *asked)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("model.season: is of survival curves alone; leave it out\n")
 
 
 @each_target

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, datetime
 from itertools import combinations
 
@@ -196,6 +197,11 @@ def test_the_first_eight_of_many_and_it_says_so():
     assert list(named(above)) == [f"c{i}" for i in range(8)]
     assert above.get_title("left") == "the first 8 of 20 customers"
     assert THREE.plot().axes[0].get_title("left") == ""
+    keys = pl.DataFrame({"customer_id": ["a"] * 20, "product": [f"p{i}" for i in range(20)]})
+    pairs = replace(curves_of(*[SLOW] * 20), keys=keys)
+    assert pairs.plot().axes[0].get_title("left") == "the first 8 of 20 pairs"
+    with pytest.raises(UsageError, match="1 to 8 pairs, got 0"):
+        pairs.plot([])
 
 
 @pytest.mark.parametrize(
@@ -309,10 +315,10 @@ def card_of(*rows):
 
 SEGMENTS = ("eligible", "one_time", "new", "frequent", "lapsed", "all")
 CARD = card_of(
-    row_of("eligible", "ibs", 0.2),
+    row_of("eligible", "ibs", 0.2, n=12345),
     row_of("eligible", "coverage", 0.81, low=0.79, high=0.83, n=12345),
     row_of("eligible", "coverage", 0.3, model="mbg_nbd"),
-    row_of("eligible", "width", 61.4),
+    row_of("eligible", "width", 61.4, n=12345),
     row_of("eligible", "coverage", 0.78, cutoff="2011-06-12"),
     row_of("eligible", "coverage", 0.84, cutoff="2011-09-10"),
     *(row_of(name, "coverage", 0.7 + i / 50) for i, name in enumerate(SEGMENTS[1:])),
@@ -339,6 +345,19 @@ def test_coverage_of_every_segment_with_its_interval():
     assert nominal == [0.8, 0.8]
     assert texts_of(ax)[:2] == ["12,345 rows, 61 days wide", "400 rows"]
     assert_readable(figure)
+
+
+def test_all_pairs_are_drawn_as_such_and_only_where_not_all_are_eligible():
+    def ticks(*rows):
+        card = Scorecard(CARD.verdict, rows, entity="customer_product")
+        (ax,) = plots.coverage_by_segment(card).axes
+        return [label.get_text() for label in ax.get_yticklabels()]
+
+    eligible = row_of("eligible", "coverage", 0.8)
+    assert ticks(eligible, row_of("all", "coverage", 0.8, n=900)) == [
+        "all eligible", "all pairs with a past"
+    ]  # fmt: skip
+    assert ticks(eligible, row_of("all", "coverage", 0.8)) == ["all eligible"]
 
 
 def test_one_segment_alone_is_readable():

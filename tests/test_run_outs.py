@@ -107,16 +107,18 @@ def test_every_cell_says_what_the_scores_say():
                               HORIZON).to_dicts()  # fmt: skip
     assert said == {
         "customer": "a", "product": "tea", "runs out about": date(2019, 10, 21),
-        "not before": date(2019, 10, 18), "not after": date(2019, 10, 30),
+        "likely from": date(2019, 10, 18), "likely until": date(2019, 10, 30),
         "remind on": date(2019, 10, 14), "why then": "3 days", "chance to buy": "73 % in 90 days",
     }  # fmt: skip
-    assert said["not before"] < said["runs out about"] < said["not after"]
+    assert said["likely from"] < said["runs out about"] < said["likely until"]
 
 
 @pytest.mark.parametrize(
-    ("chance", "words"), [(0.0, "0 %"), (0.004, "0 %"), (0.996, "100 %"), (1.0, "100 %")]
-)
-def test_chances_are_whole_per_cents(chance, words):
+    ("chance", "words"),
+    [(0.0, "under 1 %"), (0.004, "under 1 %"), (0.006, "1 %"), (0.994, "99 %"),
+     (0.996, "over 99 %"), (1.0, "over 99 %")],
+)  # fmt: skip
+def test_chances_are_whole_per_cents_and_never_certain(chance, words):
     listed = run_outs.listed(table(row("a", "tea", 5, 1, p_next=chance)), HORIZON)
     assert listed["chance to buy"].to_list() == [f"{words} in 90 days"]
 
@@ -143,6 +145,22 @@ def test_markdown_shows_the_first_rows_and_says_of_how_many():
     assert body[1].startswith("| c0000 | tea | 2019-10-06 | 2019-10-03 | 2019-10-15 |")
     assert body[-1].startswith("| c0049 |")
     assert listed.height == 1_200
+
+
+def test_markdown_of_the_first_rows_says_how_many_there_are():
+    listed = run_outs.listed(SCORES, HORIZON)
+    whole = run_outs.to_markdown(listed, "2019-10-01")
+    assert run_outs.to_markdown(listed, "2019-10-01", listed.height) == whole
+    told = run_outs.to_markdown(listed.head(2), "2019-10-01", 1_200)
+    assert "## The first 2 of 1,200" in told
+
+
+def test_markdown_explains_its_columns():
+    text = run_outs.to_markdown(run_outs.listed(SCORES, HORIZON), "2019-10-01")
+    before, _ = text.split("## The first")
+    for name in ("runs out about", "likely from", "likely until", "remind on", "why then",
+                 "chance to buy"):  # fmt: skip
+        assert f"*{name}*" in before
 
 
 def test_markdown_leaves_unknown_cells_empty_and_names_as_they_are():

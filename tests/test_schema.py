@@ -64,6 +64,16 @@ def test_rule_of_a_choice_lists_its_words():
     assert spelled.rule == "one of a, b (or 1)"
 
 
+def test_words_are_in_small_letters_so_that_any_case_of_them_means_one_word():
+    choices = [c for table in TABLES.values() for c in table.columns if c.kind == "choice"]
+    assert len(choices) >= 8
+    for column in choices:
+        words = [*column.choices, *(spelling for spelling, _ in column.spellings)]
+        assert words == [word.lower() for word in words]
+        assert len(set(words)) == len(words)
+        assert {word for _, word in column.spellings} <= set(column.choices)
+
+
 def test_unknown_table_is_answered_with_the_nearest_name():
     with pytest.raises(DataError, match=r"Did you mean order_lines\?"):
         table_named("order_line")

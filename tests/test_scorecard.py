@@ -42,7 +42,7 @@ CARD = Scorecard(
 def test_data_and_back():
     data = json.loads(json.dumps(CARD.to_dict(), allow_nan=False))
     assert Scorecard.from_dict(data) == CARD
-    assert list(data) == ["verdict", "rows", "notes", "labels"]
+    assert list(data) == ["verdict", "rows", "notes", "labels", "entity"]
     ends = ["difference", "difference_low", "difference_high"]
     keys = ["fold", "cutoff", "segment", "model", "metric", "value", "low", "high", "n", *ends]
     assert list(data["rows"][0]) == keys
@@ -68,13 +68,23 @@ def test_any_scorecard_survives_the_round_trip(rows, labels, note):
         ({"rows": [{"fold": 0}]}, "scorecard.rows: expected exactly fold, cutoff"),
         ({"verdict": {**CARD.to_dict()["verdict"], "status": "good"}}, 'got "good"'),
         ({"verdict": {**CARD.to_dict()["verdict"], "metric": "auc"}}, "log_loss or ibs, got"),
+        ({"entity": "house"}, 'entity: expected one of customer, customer_product, .* "house"'),
         ({"verdict": "better"}, "scorecard.verdict: expected exactly"),
-        ({"extra": 1}, "scorecard: expected exactly verdict, rows, notes, labels; got"),
+        ({"extra": 1}, "scorecard: expected exactly verdict, rows, notes, labels, entity; got"),
     ],
 )
 def test_foreign_data_is_refused(change, message):
     with pytest.raises(IntegrityError, match=message):
         Scorecard.from_dict({**CARD.to_dict(), **change})
+
+
+def test_what_a_row_is_about_is_kept_and_said():
+    pairs = replace(CARD, entity="customer_product")
+    assert Scorecard.from_dict(json.loads(json.dumps(pairs.to_dict()))) == pairs
+    assert "a customer who stayed away" in CARD.to_markdown()
+    assert "a pair that was not bought again" in pairs.to_markdown()
+    told = {part: value for part, value in CARD.to_dict().items() if part != "entity"}
+    assert Scorecard.from_dict(told) == CARD  # as scorecards were written once
 
 
 def test_the_verdict_comes_first_in_every_rendering():

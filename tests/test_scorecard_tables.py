@@ -3,6 +3,8 @@
 import pytest
 
 from ppi_ml import segments
+from ppi_ml.entities import CUSTOMER, PAIR
+from ppi_ml.nouns import NOUNS
 from ppi_ml.score_rows import LOSSES, ScoreRow, exceeds_tolerance, slips
 from ppi_ml.scorecard_tables import TERMS, tables_of, terms_of
 
@@ -14,9 +16,11 @@ def row(model, value, difference=None, *, metric="log_loss", half=0.01, **place)
         ends = (difference - half, difference + half)
     around = (None, None) if value is None else (value - 0.02, value + 0.02)
     cutoff, segment = place.get("cutoff", "pooled"), place.get("segment", "eligible")
-    return ScoreRow(0, cutoff, segment, model, metric, value, *around, 1234, difference, *ends)
+    n = place.get("n", 2000 if segment == "all" else 1234)
+    return ScoreRow(0, cutoff, segment, model, metric, value, *around, n, difference, *ends)
 
 
+WHO = NOUNS[CUSTOMER]
 JUNE, JULY = "2011-06-12", "2011-07-12"
 PROBABILITY = (
     row("model", 0.5293),
@@ -60,7 +64,7 @@ CURVES = (
 
 def table(rows, metric, title):
     """Head and cells of one table, by the name of its row."""
-    (found,) = [t for t in tables_of(rows, metric) if t.title.startswith(title)]
+    (found,) = [t for t in tables_of(rows, metric, WHO) if t.title.startswith(title)]
     return found.head, {line[0]: line[1:] for line in found.body}
 
 
@@ -132,19 +136,55 @@ def test_segments_of_a_probability_have_no_coverage():
 
 
 def test_parts_without_rows_have_no_table():
-    assert tables_of((), "ibs") == []
-    assert [t.title.split(",")[0] for t in tables_of(PROBABILITY[-2:-1], "log_loss")] == [
-        "Everybody with a past"
-    ]
+    assert tables_of((), "ibs", WHO) == []
+    assert titles(PROBABILITY[-2:-1], WHO) == ["Everybody with a past"]
+
+
+def titles(rows, noun):
+    return [t.title.split(",")[0] for t in tables_of(rows, "log_loss", noun)]
+
+
+def test_everybody_has_no_table_of_their_own_where_they_are_the_eligible():
+    everybody = row("model", 0.41, segment="all", n=1234)
+    assert "Everybody with a past" in titles(PROBABILITY, WHO)
+    assert "Everybody with a past" not in titles((*PROBABILITY[:-2], everybody), WHO)
 
 
 @pytest.mark.parametrize(("rows", "metric"), [(PROBABILITY, "log_loss"), (CURVES, "ibs")])
 def test_every_word_of_a_head_is_explained(rows, metric):
-    tables = tables_of(rows, metric)
-    terms = terms_of(tables)
+    tables = tables_of(rows, metric, WHO)
+    terms = terms_of(tables, WHO)
     heads = {cell for t in tables for cell in t.head} - {"", "rows", JUNE, JULY}
     assert heads <= set(terms) <= set(TERMS)
     assert ("coverage" in terms) == ("one-time" in terms) == (metric == "ibs")
+
+
+@pytest.mark.parametrize("entity", NOUNS)
+@pytest.mark.parametrize("question", ["when", "whether"])
+def test_terms_speak_of_what_a_row_is_about(entity, question):
+    rows = [*PROBABILITY, *CURVES]
+    rows += [row("model", 1.1, metric="event_ratio")] if question == "whether" else []
+    tables, noun = tables_of(rows, "ibs", NOUNS[entity]), NOUNS[entity]
+    tables += tables_of(rows, "log_loss", noun)
+    terms = terms_of(tables, noun, events=question == "whether")
+    for name in ("AUC", "pred/actual", *(("C-index",) if question == "when" else ())):
+        assert noun.one in terms[name]
+        assert ("customer" in terms[name]) == (entity == CUSTOMER), terms[name]
+    # whose rows are drawn again is the customer, whatever a row is about
+    rest = [said for name, said in terms.items() if name != "95 % interval"]
+    assert any("customer" in said for said in rest) == (entity == CUSTOMER)
+    assert not any("{" in said for said in terms.values())
+
+
+def test_terms_of_pairs_read_well():
+    terms = terms_of(tables_of([*PROBABILITY, *CURVES], "log_loss", NOUNS[PAIR]), NOUNS[PAIR])
+    assert terms["AUC"].startswith(
+        "chance that a pair that was not bought again was given a higher risk than one that was "
+        "bought again;"
+    )
+    assert terms["pred/actual"].startswith(
+        "predicted number of pairs that are bought again over those that were;"
+    )
 
 
 def test_the_words_of_segments_hold_their_numbers():

@@ -64,6 +64,30 @@ def test_a_file_of_another_shelf_stays_away(fruit, tmp_path):
     assert "carrot" not in shelf(fruit, "FRUIT", plugins)
 
 
+@pytest.mark.parametrize("asked", ["ripe", "plum3"])
+def test_a_thing_that_is_not_named_after_its_file_is_refused_whatever_is_asked(
+    fruit, tmp_path, asked
+):
+    text = "from types import SimpleNamespace\nFRUIT = SimpleNamespace(name='ripe')"
+    plugins = load_plugins([plugin(tmp_path, "plum3", text)])
+    with pytest.raises(ConfigError) as raised:
+        shelf(fruit, "FRUIT", plugins)[asked]
+    assert str(raised.value) == (
+        'plugins: plum3.py: its FRUIT has name="ripe", and a thing is named after its file. Rename '
+        'the file to ripe.py, or write name="plum3" in it, and use that name in the config'
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "attribute"),
+    [("features", "FAMILY"), ("targets", "TARGET"), ("baselines", "BASELINE"),
+     ("sources", "SOURCE"), ("commands", "COMMAND")],
+)  # fmt: skip
+def test_whatever_ships_is_named_after_its_file(package, attribute):
+    found = shelf(f"ppi_ml.{package}", attribute)
+    assert [thing.name for thing in found.values()] == list(found)
+
+
 def test_a_plugin_may_hold_a_dataclass(fruit, tmp_path):
     text = """
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Training from end to end: repeatable, resumable, honest where there is too little to learn."""
 
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests import bazaar
 from tests.materials import recipe_of
 from typer.testing import CliRunner
 
@@ -466,6 +468,17 @@ def test_a_lag_given_to_load_is_the_lag_of_the_bundle(make_shop, tmp_path):
         assert said.values["churn_probability"] == pytest.approx(batch[customer], rel=1e-9)
 
 
+def test_why_texts_are_not_used_is_told_once(make_shop, tmp_path):
+    frames = bazaar.frames(make_shop(customers=120))
+    few = {"order_lines": frames["order_lines"], "reviews": frames["reviews"].head(40)}
+    stream = io.StringIO()
+    asked = {"features.families": ["reviews"], "model.stages": "process", "baselines": []}
+    train(bazaar.load(few), tmp_path, Progress(stream=stream), **asked)
+    (said,) = [line for line in stream.getvalue().splitlines() if "texts" in line]
+    assert said.startswith("not used: the texts of reviews (each half is read by what the other")
+    assert "too few texts with stars to learn from: " in said
+
+
 # ------------------------------------------------------------------ plug-ins, and what is recorded
 TARGET = """
 from dataclasses import replace
@@ -482,7 +495,8 @@ FAMILY = replace(FAMILY, name="yours")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (FAMILY, r"the file mine\.py holds a family called yours"),
+        (FAMILY, r'plugins: mine\.py: its FAMILY has name="yours".*Rename the file to yours\.py'),
+        (TARGET.format("").replace("mine", "yours"), r'mine\.py: its TARGET has name="yours"'),
         (TARGET.format("entity='order'"), "mine: .*entity customer or customer_product"),
         (TARGET.format("kind='probability'"), "target.name: mine: .*kind duration"),
         (TARGET.format("reading='lifetime'"), "target.name: mine: .*reading churn"),

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from ppi_ml import dataset, entities, occasions
-from ppi_ml.config import Config
+from ppi_ml.config import Config, ModelSettings
 from ppi_ml.declare import Baseline, Family, Target
 from ppi_ml.entities import Entity
 from ppi_ml.errors import ConfigError
+from ppi_ml.models.probability import STAGES
 from ppi_ml.models.readings import READINGS
 from ppi_ml.shelf import Plugin, load_plugins, shelf
+
+_OF_CURVES = ("stages", "processes", "season", "members")
+"""Settings of `model` that say how a survival curve is built, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ def asked_for(config: Config) -> AskedFor:
     targets = shelf("ppi_ml.targets", "TARGET", plugins)
     target = cast(Target, targets[config.target.name])
     _check_kind(target)
+    if target.kind == "probability":
+        _check_settings(target, config)
     owner = target if target.of is None else cast(Target, targets[target.of])
     if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
         target.entity, target.kind, target.event,
@@ -77,6 +83,25 @@ def _check_kind(target: Target) -> None:
         f"orders (kind probability, entity {' or '.join(occasions_)}, asked_at some of "
         f"{', '.join(occasions.TRIGGERS)}, until one of {', '.join(occasions.CLOSED)}, an outcome)"
     )
+
+
+def _check_settings(target: Target, config: Config) -> None:
+    """`ConfigError` naming what was set for a curve, of which a question about orders has none."""
+    usual = ModelSettings()
+    wrong = [
+        f"model.{name}"
+        for name in _OF_CURVES
+        if getattr(config.model, name) != getattr(usual, name)
+    ]
+    if config.tune.objective not in ("auto", target.metric):
+        wrong.append("tune.objective")
+    if wrong:
+        raise ConfigError(
+            "\n".join(f"{path}: is of survival curves alone; leave it out" for path in wrong)
+            + f"\n{target.name} is a probability without a curve. Its stages "
+            f"({', '.join(STAGES)}) are chosen on earlier periods; what can be set of its model "
+            "are model.trees, model.max_rows and tune.trials, tune.minutes, tune.workers"
+        )
 
 
 def entity_of(name: str, config: Config) -> Entity:

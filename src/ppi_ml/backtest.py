@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ppi_ml.declare import Metric
+from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import UsageError
 from ppi_ml.score_rows import ELIGIBLE, EVERYBODY, LOSSES, MODEL, POOLED
 
@@ -28,7 +29,7 @@ _RISE = 1e-6  # what rounding may make a curve rise
 
 @dataclass(frozen=True)
 class Backtest:
-    """Out-of-time predictions of model and baselines on the same n rows (customer, cutoff).
+    """Out-of-time predictions of model and baselines on the same n rows (entity, cutoff).
 
     `customer` holds integer codes, `cutoff` the ISO date of the test cutoff, `eligible` whether
     the target is asked about the row. `days` and `observed` are the days to the next purchase, or
@@ -61,6 +62,8 @@ class Backtest:
     """What is asked, in words; empty: the usual question about purchases. With words of its own a
     backtest is about something that happens: a prediction is P(it happens), and a row to which it
     did is one that was not observed to purchase."""
+    entity: str = CUSTOMER
+    """What a row is about, by its name."""
 
     def __post_init__(self) -> None:
         self._check_rows()

@@ -17,6 +17,7 @@ from ppi_ml.schema import Column
 
 EARLIEST = DAY_US  # 1970-01-02: an empty time is often exported as the epoch, so that day is out
 LATEST = 7_258_118_400_000_000  # 2200-01-01
+SPAN = "between 1970-01-02 and 2200-01-01"
 _UNITS_PER_US = {"ns": 1_000, "us": 1, "ms": 1}
 _MISSING = ("", "nan", "NaN", "None", "none", "NULL", "null", "<NA>", "NaT")
 _OFFSET = r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?)$"
@@ -82,11 +83,10 @@ def read_id(cells: pl.Series, column: Column) -> Cells:
 def read_choice(cells: pl.Series, column: Column) -> Cells:
     """One of the column's words, however it spells them; an empty cell is null or the default."""
     read = read_text(cells, column)
-    values = read.values
+    values = read.values.str.to_lowercase()
     if column.spellings:
         # A column of numbers or truths was made text above: 1.0 is the 1 of a column with gaps.
-        whole = values.str.to_lowercase().str.replace(r"^(\d+)\.0$", "$1")
-        values = whole.replace(dict(column.spellings))
+        values = values.str.replace(r"^(\d+)\.0$", "$1").replace(dict(column.spellings))
     values = values.fill_null(column.default) if column.fills else values
     unknown = ~values.is_in(column.choices).fill_null(True)
     rule = f"{column.name} must be {column.rule}"
@@ -223,6 +223,8 @@ def _texts(cells: pl.Series, name: str, zone: str) -> Times:
     text = cells.str.strip_chars()
     empty = text.is_null() | text.is_in(_MISSING)
     text = text.str.replace("T", " ", literal=True)
+    if text.str.starts_with("0000-00-00").any():  # MySQL's way to say "no time", and no date
+        text = text.str.replace("^0000-00-00", "0001-01-01")
     offset = ((text.str.len_bytes() > 10) & text.str.contains(_OFFSET)).fill_null(False)
     naive = _parse(_null_where(text, offset), "")
     aware = _parse(_whole_offset(_null_where(text, ~offset)), "%z")
@@ -279,7 +281,7 @@ def _broken_times(
     return {
         f"{name} missing": empty,
         f"{name} must be an ISO date or time": unread,
-        f"{name} must lie between 1970-01-02 and 2200-01-01": ~inside & ~unread & ~empty,
+        f"{name} must lie {SPAN}": ~inside & ~unread & ~empty,
     }
 
 

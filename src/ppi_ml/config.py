@@ -286,18 +286,18 @@ class TreeSettings(Section):
 
 
 class ModelSettings(Section):
-    """How the curve is built."""
+    """How the model is built."""
 
     stages: Literal["auto", "process", "process+glm", "process+glm+trees"] = "auto"
-    """auto: what the size of the log suggests, unless a simpler one is surely better."""
+    """Curves only. auto: what the log is large enough for, unless a simpler is surely better."""
     processes: Annotated[
         tuple[Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "gaps"], ...], Field(min_length=1)
     ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
-    """Purchase processes that feed the first stage."""
+    """Curves only: purchase processes that feed the first stage."""
     season: Literal["auto", "off"] = "auto"
-    """auto: a seasonal term where the history is long enough for one."""
+    """Curves only. auto: a seasonal term where the history is long enough for one."""
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
-    """Curves that are averaged; auto: all that can be, on small logs staged and the processes."""
+    """Curves only: those that are averaged; auto: all, on small logs staged and processes."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
     """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
     trees: TreeSettings = TreeSettings()
@@ -364,7 +364,7 @@ class Config(Section):
     folds: FoldSettings = FoldSettings()
     """Which cutoffs train and which test."""
     model: ModelSettings = ModelSettings()
-    """How the curve is built."""
+    """How the model is built."""
     tune: TuneSettings = TuneSettings()
     """The search for tree settings."""
     baselines: Literal["auto"] | tuple[str, ...] = "auto"

@@ -182,7 +182,7 @@ def families(
     """The families asked for, in the order of their names; `all` are those about the entity."""
     found = shelf("ppi_ml.features", "FAMILY", plugins)
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
-    chosen = [_family(found, name) for name in sorted(asked)]
+    chosen = [cast(Family, found[name]) for name in sorted(asked)]
     if names == "all":
         chosen = [family for family in chosen if _serves(family, entity)]
     for family in chosen:
@@ -236,16 +236,6 @@ def _hidden(family: Family) -> Family:
         expressions=tuple(replace(e, trees=False) for e in family.expressions),
         fitted=fitted,
     )
-
-
-def _family(found: Mapping[str, object], name: str) -> Family:
-    family = cast(Family, found[name])
-    if family.name != name:
-        raise ConfigError(
-            f"features: the file {name}.py holds a family called {family.name}; a file is named "
-            "after what it holds"
-        )
-    return family
 
 
 def _with_windows(family: Family, windows: tuple[int, ...]) -> Family:

@@ -121,6 +121,8 @@ class Learned:
 
     collect: Callable[[Seen], pl.DataFrame]
     fit: Callable[[pl.DataFrame], State]
+    unused: Callable[[State], str | None] | None = None
+    """What a state could not learn and why, in words for whoever trains; None where nothing."""
 
 
 @dataclass(frozen=True)

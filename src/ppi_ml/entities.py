@@ -80,8 +80,9 @@ def prepared(log: EventLog, entity: Entity) -> EventLog:
     """The log with `product`, its group and the size of its packs where a table names a sku.
 
     Nothing changes for customers. A line whose product is not known (no sku, or, where a product
-    is no sku, one of which the table `products` says nothing) has a null product and belongs to no
-    pair; `unknown_products` counts them. `DataError` if the log cannot say what a product is.
+    is no sku, one of which the table `products` says nothing), or not consumable, has a null
+    product and belongs to no pair; `in_no_pair` counts them. `DataError` if the log cannot say
+    what a product is.
     """
     if not entity.is_pair or PRODUCT in log.tables["order_lines"].frame.columns:
         return log
@@ -107,15 +108,33 @@ def _skus(attributes: pl.DataFrame) -> pl.DataFrame:
     return attributes.drop_nulls(PRODUCT).group_by(PRODUCT).agg(pl.len().alias(SKUS))
 
 
-def unknown_products(log: EventLog, entity: Entity) -> int:
-    """How many order lines of a prepared log belong to no product; `DataError` if none does."""
-    products = log.tables["order_lines"].frame[PRODUCT]
-    if not products.count():
+def in_no_pair(log: EventLog, entity: Entity) -> tuple[str, ...]:
+    """What there is to say of the order lines of a prepared log that belong to no product.
+
+    Nothing where every line has one; `DataError` if none does.
+    """
+    lines = log.tables["order_lines"].frame
+    if not lines[PRODUCT].count():
         raise DataError(
-            f'target.product: no order line has a product, because "{entity.product}" is empty '
-            "for every line; fill that column, or set target.product to another one"
+            f'target.product: no order line has a product, because "{entity.product}" is empty, or '
+            "consumable is no, for every line; fill that column, or set target.product to another "
+            "one"
         )
-    return products.null_count()
+    lasting = int(lines["sku"].is_in(_lasting(log).implode()).sum())
+    unknown = lines[PRODUCT].null_count() - lasting
+    said = []
+    if unknown:
+        said.append(f"{unknown:,} order lines name no known product; they are in no pair")
+    if lasting:
+        said.append(f"{lasting:,} order lines are of what is not consumable; they are in no pair")
+    return tuple(said)
+
+
+def _lasting(log: EventLog) -> pl.Series:
+    """The skus that are not used up, as `products` says (n,)."""
+    if "products" not in log.tables:
+        return pl.Series([], dtype=pl.String)
+    return log.tables["products"].frame.filter(pl.col("consumable") == "no")["sku"]
 
 
 def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
@@ -164,7 +183,7 @@ def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
                 f'target.{path}: the table products has no column of text called "{column}"; '
                 f"it has: {', '.join(known)}"
             )
-    lasting = (pl.col("consumable") == "no").fill_null(value=False)  # a pan does not run out
+    lasting = pl.col("sku").is_in(_lasting(log).implode())  # a pan does not run out
     return products.select(
         "sku",
         pl.when(~lasting).then(entity.product).alias(PRODUCT),

@@ -18,6 +18,7 @@ import numpy as np
 from ppi_ml.backtest import Backtest
 from ppi_ml.errors import UsageError
 from ppi_ml.measuring import score_rows
+from ppi_ml.nouns import NOUNS
 from ppi_ml.paired_bootstrap import MIN_CUSTOMERS
 from ppi_ml.score_rows import (
     CUTOFF_TOLERANCE,
@@ -58,8 +59,10 @@ def judge(
     if draws < 100:
         raise UsageError(f"an interval needs at least 100 draws, got {draws}")
     labels, notes, metric = dict(labels or {}), _notes(backtest), backtest.metric
+    entity = backtest.entity
     if not len(backtest.days):
-        return unjudged("there are no test rows", metric=metric, notes=notes, labels=labels)
+        reason = "there are no test rows"
+        return unjudged(reason, metric=metric, notes=notes, labels=labels, entity=entity)
     backtest = backtest.in_order()
     rows = score_rows(backtest, seed, draws)
     drawn = f"Intervals: {draws:,} resamples of customers, seed {seed}. {_ONE_PERIOD}"
@@ -70,8 +73,8 @@ def judge(
     elif not backtest.baselines:
         reason = "no baseline could be trained, so there is nothing to compare with"
     else:
-        return Scorecard(_verdict(rows, backtest), rows, notes, labels)
-    return unjudged(reason, metric=metric, rows=rows, notes=notes, labels=labels)
+        return Scorecard(_verdict(rows, backtest), rows, notes, labels, entity)
+    return unjudged(reason, metric=metric, rows=rows, notes=notes, labels=labels, entity=entity)
 
 
 def _notes(backtest: Backtest) -> tuple[str, ...]:
@@ -81,9 +84,10 @@ def _notes(backtest: Backtest) -> tuple[str, ...]:
         question = f"when the next purchase comes, within {judged} days of the cutoff"
     question = backtest.question or question
     short = f" instead of the {asked} asked for: the log is too short" if judged < asked else ""
-    why = backtest.untrainable
+    why, meaning = backtest.untrainable, NOUNS[backtest.entity].meaning
     return (
         f"The question: {question}{short}.",
+        *((meaning,) if meaning else ()),
         *(f"{name} was not trainable: {why[name]}" for name in sorted(why)),
     )
 

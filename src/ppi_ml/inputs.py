@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
 from ppi_ml.declare import Source
-from ppi_ml.errors import DataError, UsageError
+from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.instants import parse_days
 from ppi_ml.schema import TABLES
+from ppi_ml.settings import write
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 
 if TYPE_CHECKING:
@@ -141,6 +142,35 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
         return _file(path, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
     raise UsageError(f"{path}: {problem}, or a folder with one file per table")
+
+
+def check_config(path: str | Path) -> None:
+    """`ConfigError` if events lie where a config is expected; it holds a config to start from."""
+    path = Path(path)
+    if not (path.is_dir() or (path.is_file() and path.suffix in _SUFFIXES)):
+        return
+    try:
+        example = _config_for(path)
+    except UsageError as error:
+        configs = sorted(path.glob("*.yaml"))
+        near = configs[0] if configs else "configs/churn.yaml"
+        raise ConfigError(
+            f"{path}: a folder; expected a config such as {near} ({error})"
+        ) from error
+    raise ConfigError(
+        f"{path}: these are events; expected a config, which says where they lie and what to "
+        f"predict from them. Write this one as churn.yaml:\n\n{example}\n"
+        "and run: ppi-ml train churn.yaml\n"
+        "Any setting can be changed there, or with --set data.timezone=Europe/Berlin; all of them: "
+        "ppi-ml schema config"
+    )
+
+
+def _config_for(path: Path) -> str:
+    """The YAML of a config that trains churn on a file, or on a folder with a file per table."""
+    tables = {name: {"path": table.path} for name, table in data_settings(path).tables.items()}
+    data = {"source": "files", "timezone": "UTC", "tables": tables}
+    return write({"data": data, "target": {"name": "churn"}})
 
 
 def plugins_of(path: str | Path) -> tuple[Plugin, ...]:

@@ -207,7 +207,7 @@ def _read_columns(
             values[column.name] = pl.repeat(default, frame.height, dtype=dtype, eager=True)
             continue
         if column.kind == "time":
-            values[column.name], _ = row_times.moments(frame[column.name], zone, ledger)
+            values[column.name], _ = row_times.moments(frame[column.name], zone, ledger, spare=True)
             continue
         read = _READERS[column.kind](frame[column.name], column)
         cells.enter(ledger, column.name, read)

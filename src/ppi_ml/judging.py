@@ -40,14 +40,14 @@ def judge(
 
     `wanted` says which pairs are judged, where rows are pairs.
     """
-    fold = plan.outer
+    fold, entity = plan.outer, material.data.entity.name
     if fold is None:
         reason = f"the log is too short to judge even {splits.SHORTEST_HORIZON} days"
-        return unjudged(reason, metric=material.metric), None
+        return unjudged(reason, metric=material.metric, entity=entity), None
     usable = material.states.usable
     if not usable([fold.end]) or not usable(fold.train):
         reason = f"no purchase process could be fitted by {fold.end}"
-        return unjudged(reason, metric=material.metric), None
+        return unjudged(reason, metric=material.metric, entity=entity), None
     with say.stage("judging out of time", 1 + len(baselines)) as step:
         test = _test_rows(material, fold, families, wanted)
         waits = labels.durations(test, material.log, material.log.observed_until)
@@ -58,7 +58,7 @@ def judge(
             fitted = recipe.fit(material, fold, chosen)
             curves = recipe.curves(fitted, test, material.states, fold.end)
         except NotTrainableError as error:
-            return unjudged(str(error), metric=material.metric), None
+            return unjudged(str(error), metric=material.metric, entity=entity), None
         step()
         problem = Problem.of(material, fold)
         answers = _answers(problem, test, baselines, step)
@@ -97,7 +97,7 @@ def _about_rows(test: Dataset, followed: NDArray[np.bool_], wanted: Wanted | Non
     notes = []
     if out := int((~followed).sum()):
         notes.append(
-            f"{out:,} rows are left out: their product could not be bought for part of the time."
+            f"{out:,} pairs are left out: their product could not be bought for part of the time."
         )
     if wanted is not None and wanted.most is not None:
         many = max(np.diff(test.starts), default=0)
@@ -179,6 +179,7 @@ def _backtest(
         metric=material.metric,
         whole_days=material.whole_days,
         segments=segments.segments(test, eligible),
+        entity=test.entity.name,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -82,7 +82,7 @@ def judge(
         cutoff=pl.Series(backtest.cutoff), happened=pl.Series(known.hit),
         **{name: pl.Series(values[:, 0]) for name, values in predictions.items()},
     )  # fmt: skip
-    return Scorecard(card.verdict, card.rows, tuple(notes), card.labels), table
+    return replace(card, notes=tuple(notes)), table
 
 
 def _backtest(
@@ -106,6 +106,7 @@ def _backtest(
         asked_days=horizon,
         segments=_by_trigger(test),
         question=target.question.rstrip("?").lower(),
+        entity=target.entity,
     )
 
 

@@ -38,6 +38,7 @@ from ppi_ml.occasions import Asking, tables_of, triggered
 from ppi_ml.packing import tables_of as record_of
 from ppi_ml.progress import Progress
 from ppi_ml.scorecard import Scorecard, unjudged
+from ppi_ml.snapshots import unused
 from ppi_ml.splits import Spacing
 from ppi_ml.tuning import Budget, search_trees
 
@@ -86,6 +87,8 @@ def learn(log: EventLog, asked: Question, config: Config, folder: Path, say: Pro
             said = occasion_data.states_at(log, when, asked.families, config.engine.threads)
             states[str(when)] = said
             step()
+    for what in unused(log, asked.families, states[str(plan.end)]):
+        say.note(f"not used: {what}")
     with say.stage("building features", len(plan.periods)) as step:
         data = occasion_data.build(
             log, rows, plan.periods, asked.families, asked.entity, states,

@@ -28,7 +28,8 @@ from ppi_ml.models.drawing import (
     subtitle,
 )
 from ppi_ml.models.glm import PoissonGlm
-from ppi_ml.score_rows import ELIGIBLE, EVERYBODY, MODEL, POOLED, ScoreRow
+from ppi_ml.nouns import NOUNS
+from ppi_ml.score_rows import ELIGIBLE, EVERYBODY, MODEL, POOLED, ScoreRow, without_repeats
 from ppi_ml.scorecard import Scorecard
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ BoolArray = NDArray[np.bool_]
 _SIZES = {1: (8.0, 5.0), 2: (8.0, 4.5), 3: (8.0, 3.4), 4: (8.0, 8.0)}
 _NORMAL_95 = 1.959964
 _NOMINAL = 0.8  # the coverage of a scorecard is that of the interval from P10 to P90
-_SEGMENT_NAMES = {ELIGIBLE: "all eligible", EVERYBODY: "everybody with a past"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FIRST_DAYS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30])
 _YEAR = 365
@@ -106,14 +106,15 @@ def calibration_at(
 
 
 def coverage_by_segment(scorecard: Scorecard) -> Figure:
-    """How often the 80 % interval of the model held, for all and for parts of the customers.
+    """How often the 80 % interval of the model held, for all rows and for parts of them.
 
     The large dots are all test cutoffs together, with Wilson's 95 % interval, which takes rows for
     independent: with several cutoffs per customer it is a little too narrow. The small ones are
     single test cutoffs. Raises `UsageError` if the scorecard
     holds no coverage: only targets judged on the whole curve have one.
     """
-    rows = [row for row in scorecard.rows if row.model == MODEL and row.value is not None]
+    shown = without_repeats(scorecard.rows)
+    rows = [row for row in shown if row.model == MODEL and row.value is not None]
     pooled = [row for row in rows if row.metric == "coverage" and row.cutoff == POOLED]
     if not pooled:
         raise UsageError(
@@ -125,7 +126,9 @@ def coverage_by_segment(scorecard: Scorecard) -> Figure:
     subtitle(ax, "large: all test cutoffs, with 95 % interval; small: each test cutoff")
     for place, row in enumerate(pooled):
         _draw_coverage(ax, place, row, [other for other in rows if other.segment == row.segment])
-    names = [_SEGMENT_NAMES.get(row.segment, row.segment.replace("_", "-")) for row in pooled]
+    everybody = NOUNS[scorecard.entity].everybody
+    titles = {ELIGIBLE: "all eligible", EVERYBODY: everybody[0].lower() + everybody[1:]}
+    names = [titles.get(row.segment, row.segment.replace("_", "-")) for row in pooled]
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.spines["left"].set_visible(False)

@@ -68,14 +68,24 @@ def read(
     return {"at": at, "known": later}, granularity, notes
 
 
-def moments(column: pl.Series, zone: str, ledger: Ledger) -> tuple[pl.Series, pl.Series]:
+def moments(
+    column: pl.Series, zone: str, ledger: Ledger, *, spare: bool = False
+) -> tuple[pl.Series, pl.Series]:
     """(instants, rows where the cell is empty): a mere date is the end of that day.
 
     What became known or was promised on a day is known or kept when that day is over, not when it
     begins. An empty cell is null and breaks no rule.
+
+    Of a `spare` column, which the row can do without, a time that nobody can have meant is null
+    and the row counts as repaired: shops write "no promise" as 9999-12-31 or as the epoch, and the
+    parcel left all the same. A cell that is no time at all is quarantined even so, or a column in a
+    format that is not read would vanish as a whole.
     """
     found = cells.read_times(column, column.name, zone)
     empty = found.broken.pop(f"{column.name} missing")
+    if spare:
+        absurd = found.broken.pop(f"{column.name} must lie {cells.SPAN}")
+        ledger.repair(f"{column.name} not {cells.SPAN}, set to null", absurd)
     cells.enter(ledger, column.name, found)
     at = found.values
     if found.dated.any():

@@ -19,8 +19,8 @@ _COLUMNS: Mapping[str, str] = {
     "customer_id": "customer",
     PRODUCT: "product",
     "runout_p50_date": "runs out about",
-    "runout_p10_date": "not before",
-    "runout_p90_date": "not after",
+    "runout_p10_date": "likely from",
+    "runout_p90_date": "likely until",
     "nudge_date": "remind on",
     "nudge_reason": "why then",
     "chance": "chance to buy",
@@ -40,12 +40,13 @@ def soonest(scores: pl.DataFrame, top: int) -> pl.DataFrame:
 def listed(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
     """The list, soonest reminder first and the likeliest buyers of a day on top.
 
-    Pairs without a reminder stand at the end. `not before` and `not after` are the 10 % and 90 %
-    points of the run-out date of a customer who still uses the product; `chance to buy` is the
-    probability of a purchase within `horizon` days, low for those who have probably stopped.
+    Pairs without a reminder stand at the end. `likely from` and `likely until` are the 10 % and
+    90 % points of the run-out date of a customer who still uses the product, null where the curve
+    does not reach them; `chance to buy` is the probability of a purchase within `horizon` days, low
+    for those who have probably stopped.
     """
     bought = pl.col(f"p_next_{horizon}d")
-    chance = pl.format("{} % in " + str(horizon) + " days", (bought * 100).round(0).cast(pl.Int64))
+    chance = pl.format("{} % in " + str(horizon) + " days", _whole_percent(bought))
     return (
         scores.filter(pl.col("status") == "scored")
         .with_columns(pl.col(pl.Datetime).cast(pl.Date), chance=chance)
@@ -57,19 +58,47 @@ def listed(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def to_markdown(rows: pl.DataFrame, cutoff: str) -> str:
-    """The first rows of the list as Markdown, with what the dates mean."""
-    shown = rows.head(SHOWN)
+def _whole_percent(share: pl.Expr) -> pl.Expr:
+    """A probability as whole per cents in words: nothing is certain, and nothing is impossible."""
+    whole = (share * 100).round(0).cast(pl.Int64)
+    return (
+        pl.when(whole < 1)
+        .then(pl.lit("under 1"))
+        .when(whole > 99)
+        .then(pl.lit("over 99"))
+        .otherwise(whole.cast(pl.String))
+    )
+
+
+def to_markdown(rows: pl.DataFrame, cutoff: str, total: int | None = None) -> str:
+    """The first rows of the list as Markdown, with what the columns mean.
+
+    Args:
+        rows: the list, or its first rows.
+        cutoff: the date that it is as known at.
+        total: how many rows the whole list has; None: these.
+    """
+    shown, total = rows.head(SHOWN), rows.height if total is None else total
     body = [["" if cell is None else str(cell) for cell in row] for row in shown.iter_rows()]
-    table = Table(f"The first {shown.height:,} of {rows.height:,}", shown.columns, body)
+    table = Table(f"The first {shown.height:,} of {total:,}", shown.columns, body)
     return "\n".join(
         [
             "# Who runs out of what, when",
             "",
-            f"As known on {cutoff}. A run-out date is when a customer who still uses the product",
-            "is likely to need the next pack; eight in ten such customers are expected to need it",
-            "between *not before* and *not after*. It is read from purchases: who stocks up, or",
-            "buys elsewhere, needs it at another time than the list says.",
+            f"As known on {cutoff}. All rows are in `run_outs.csv`, soonest reminder first;",
+            "`ppi-ml score --top 3` keeps the three of each customer that run out soonest.",
+            "",
+            "- **runs out about**: when a customer who still uses the product is likely to need",
+            "  the next pack, as likely earlier as later. Eight in ten such customers are expected",
+            "  to need it from *likely from* to *likely until*.",
+            "- **remind on**: the day to write, never in the past, and *why then* (P50 stands for",
+            "  *runs out about*, P10 for *likely from*). Empty while the product is out of stock.",
+            "- **chance to buy**: how likely this customer buys the product here again at all in",
+            "  these days. It is low for those who have probably stopped.",
+            "- An empty date is further ahead than can be foreseen.",
+            "",
+            "The dates are read from purchases: who stocks up, or buys elsewhere, needs the",
+            "product at another time than the list says.",
             "",
             table.to_markdown(),
             "",

@@ -26,8 +26,9 @@ class Column:
 
     `required`: the column must be there and an empty cell is quarantined. `default` stands in for
     an absent column; with `fills`, for an empty cell too. `above`, `least` and `most` bound a
-    number; `choices` are the words that a choice may be. `spellings` are pairs (how else a word is
-    written, the word), in small letters: a choice that has them is read without regard to case.
+    number; `choices` are the words that a choice may be, and `spellings` pairs (how else a word is
+    written, the word). Both are in small letters: a choice is read without regard to case. A time
+    that need not be there and that nobody can have meant (the year 9999) is null.
     """
 
     name: str

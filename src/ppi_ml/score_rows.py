@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MODEL = "model"  # the name of our own row
@@ -36,6 +37,14 @@ class ScoreRow:
     difference: float | None
     difference_low: float | None
     difference_high: float | None
+
+
+def without_repeats(rows: Sequence[ScoreRow]) -> Sequence[ScoreRow]:
+    """The rows to show: those about everybody only where not everybody is eligible."""
+    sizes = {row.segment: row.n for row in rows if row.cutoff == POOLED and row.value is not None}
+    if sizes.get(EVERYBODY) != sizes.get(ELIGIBLE):
+        return rows
+    return [row for row in rows if row.segment != EVERYBODY]
 
 
 def by_loss(row: ScoreRow) -> tuple[bool, float, str]:

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from typing import Any, Literal, TypeVar, get_args
 
+from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import IntegrityError
+from ppi_ml.nouns import NOUNS
 from ppi_ml.score_rows import LOSSES, ScoreRow
 from ppi_ml.scorecard_tables import about_events, tables_of, terms_of
 from ppi_ml.tables import WIDTH, Table, markdown
@@ -42,12 +44,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Verdict, rows, notes, and what the names in the rows stand for (`labels`)."""
+    """Verdict, rows, notes, what the names in the rows stand for, and what a row is about."""
 
     verdict: Verdict
     rows: tuple[ScoreRow, ...] = ()
     notes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    entity: str = CUSTOMER
 
     def __repr__(self) -> str:
         return f"Scorecard({self.verdict.text})"
@@ -59,12 +62,17 @@ class Scorecard:
             "rows": [asdict(row) for row in self.rows],
             "notes": list(self.notes),
             "labels": {name: self.labels[name] for name in sorted(self.labels)},
+            "entity": self.entity,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scorecard:
-        """Read what `to_dict` wrote; `IntegrityError` if a part is missing or foreign."""
-        _expect(data, ("verdict", "rows", "notes", "labels"), "scorecard")
+        """Read what `to_dict` wrote; `IntegrityError` if a part is missing or foreign.
+
+        Without an entity, as scorecards were written once, it is about customers.
+        """
+        data = {"entity": CUSTOMER, **data}
+        _expect(data, ("verdict", "rows", "notes", "labels", "entity"), "scorecard")
         verdict = _record(Verdict, data["verdict"], "scorecard.verdict")
         if verdict.status not in get_args(Status):
             raise IntegrityError(
@@ -75,8 +83,12 @@ class Scorecard:
             raise IntegrityError(
                 f'scorecard.verdict.metric: expected {" or ".join(LOSSES)}, got "{verdict.metric}"'
             )
+        if data["entity"] not in NOUNS:
+            raise IntegrityError(
+                f'scorecard.entity: expected one of {", ".join(NOUNS)}, got "{data["entity"]}"'
+            )
         rows = tuple(_record(ScoreRow, row, "scorecard.rows") for row in data["rows"])
-        return cls(verdict, rows, tuple(data["notes"]), dict(data["labels"]))
+        return cls(verdict, rows, tuple(data["notes"]), dict(data["labels"]), data["entity"])
 
     def to_text(self) -> str:
         """Render for the terminal: the verdict large, then aligned tables, then the notes."""
@@ -96,10 +108,8 @@ class Scorecard:
         if self._notes():
             parts.append("\n".join(f"- {markdown(note)}" for note in self._notes()))
         if tables:
-            terms = [
-                f"- **{term}**: {meaning}"
-                for term, meaning in terms_of(tables, about_events(self.rows)).items()
-            ]
+            meanings = terms_of(tables, NOUNS[self.entity], about_events(self.rows))
+            terms = [f"- **{term}**: {meaning}" for term, meaning in meanings.items()]
             parts.append("\n".join(["## Terms", "", *terms]))
         return "\n\n".join(parts) + "\n"
 
@@ -122,7 +132,7 @@ class Scorecard:
         return [*self.notes, *(f"{k}: {v}" for k, v in sorted(self.labels.items()) if k in named)]
 
     def _tables(self) -> list[Table]:
-        return tables_of(self.rows, self.verdict.metric)
+        return tables_of(self.rows, self.verdict.metric, NOUNS[self.entity])
 
 
 def unjudged(
@@ -132,10 +142,11 @@ def unjudged(
     rows: tuple[ScoreRow, ...] = (),
     notes: tuple[str, ...] = (),
     labels: Mapping[str, str] | None = None,
+    entity: str = CUSTOMER,
 ) -> Scorecard:
     """Build the scorecard that says why it cannot judge, with what rows there are."""
     verdict = Verdict("unjudged", metric, None, None, None, None, f"unjudged: {reason}")
-    return Scorecard(verdict, rows, notes, dict(labels or {}))
+    return Scorecard(verdict, rows, notes, dict(labels or {}), entity)
 
 
 def _bullet(note: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ppi_ml.nouns import Noun
 from ppi_ml.score_rows import (
     CUTOFF_TOLERANCE,
     ELIGIBLE,
@@ -17,6 +18,7 @@ from ppi_ml.score_rows import (
     by_loss,
     exceeds_tolerance,
     slips,
+    without_repeats,
 )
 from ppi_ml.tables import Table, number, percent, signed, span
 
@@ -29,15 +31,15 @@ TERMS = {
     "(customers resampled, all their rows together).",
     "model minus it": "loss of the model minus that of the baseline; below zero the model is "
     "better. The intervals beside it hold for all baselines of the table at once.",
-    "AUC": "chance that a customer who stayed away was given a higher risk than one who came "
-    "back; 0.5 is blind, 1 is perfect.",
-    "C-index": "chance that, of two customers, the one who came back earlier was expected "
-    "earlier; 0.5 is blind, 1 is perfect.",
-    "lift": "share that stayed away among the tenth with the highest risk, over the share among "
+    "AUC": "chance that {noun.a} {noun.away} was given a higher risk than one {noun.back}; 0.5 is "
+    "blind, 1 is perfect.",
+    "C-index": "chance that, of two {noun.many}, the one {noun.back} earlier was expected earlier; "
+    "0.5 is blind, 1 is perfect.",
+    "lift": "share without a purchase among the tenth with the highest risk, over the share among "
     "all; 1 is blind.",
     "coverage": "share of what happened that lies inside the 80 % interval from P10 to P90, over "
-    "all rows: nobody is left out for not having come back. 0.800 is right, less is overconfident.",
-    "pred/actual": "predicted number of customers who come back over those who did; "
+    "all rows: none is left out because no purchase came. 0.800 is right, less is overconfident.",
+    "pred/actual": "predicted number of {noun.many} {noun.go_back} over those {noun.did}; "
     "1 is right, above 1 promises too many.",
     "width": "mean days from P10 to P90, both cut at the horizon; at the same coverage, narrower "
     "is better.",
@@ -50,15 +52,16 @@ TERMS = {
     "one-time": "one purchase so far.",
     "new": "first purchase in the last 90 days.",
     "frequent": "the quarter with the most purchases in the last 180 days, two or more.",
-    "lapsed": "silent for more than twice their own mean gap; repeat buyers only.",
+    "lapsed": "silent for more than twice the own mean gap; two purchases or more.",
 }
-"""Every word in a table that needs one more sentence."""
+"""Every word in a table that needs one more sentence; `noun` is that of the rows."""
 TERMS_OF_EVENTS = {
-    "AUC": "chance that a row to which it happened was given a higher probability than one to "
+    "AUC": "chance that {noun.a} to which it happened was given a higher probability than one to "
     "which it did not; 0.5 is blind, 1 is perfect.",
     "lift": "share to which it happened among the tenth with the highest probability, over the "
     "share among all; 1 is blind.",
-    "pred/actual": "predicted number over the actual one; 1 is right, above 1 promises too many.",
+    "pred/actual": "predicted number of {noun.many} to which it happens over the actual one; 1 is "
+    "right, above 1 promises too many.",
 }
 """The same words where the question is whether something happens."""
 _EVENTS = "events"
@@ -94,13 +97,14 @@ _OF_THE_MODEL = " of the model"
 _ALL_ELIGIBLE = "all eligible"
 
 
-def tables_of(rows: Sequence[ScoreRow], metric: str) -> list[Table]:
+def tables_of(rows: Sequence[ScoreRow], metric: str, noun: Noun) -> list[Table]:
     """Every table for which there are rows; `metric` is the loss that decides."""
+    rows = without_repeats(rows)
     if about_events(rows):
         asked, everybody = "First time asked", "Asked again later included"
         columns = _EVENTS
     else:
-        asked, everybody, columns = "Eligible rows", "Everybody with a past", metric
+        asked, everybody, columns = "Eligible rows", noun.everybody, metric
     tables = [
         _ranking(rows, metric, ELIGIBLE, asked, columns),
         _by_cutoff(rows, metric, columns),
@@ -115,7 +119,7 @@ def about_events(rows: Sequence[ScoreRow]) -> bool:
     return any(row.metric == "event_ratio" for row in rows)
 
 
-def terms_of(tables: Iterable[Table], events: bool = False) -> dict[str, str]:
+def terms_of(tables: Iterable[Table], noun: Noun, events: bool = False) -> dict[str, str]:
     """The words that these tables use, each with its sentence; `events` as in `about_events`."""
     terms = TERMS | (TERMS_OF_EVENTS if events else {})
     used = {
@@ -123,7 +127,7 @@ def terms_of(tables: Iterable[Table], events: bool = False) -> dict[str, str]:
         for table in tables
         for cell in (*table.head, *(line[0] for line in table.body))
     }
-    return {term: meaning for term, meaning in terms.items() if term in used}
+    return {term: meaning.format(noun=noun) for term, meaning in terms.items() if term in used}
 
 
 def _ranking(
@@ -182,7 +186,7 @@ def _by_cutoff(rows: Sequence[ScoreRow], metric: str, columns: str) -> Table | N
 
 
 def _by_segment(rows: Sequence[ScoreRow], metric: str) -> Table | None:
-    """The model and the best baseline in each segment of the eligible customers."""
+    """The model and the best baseline in each segment of the eligible rows."""
     pooled = [row for row in rows if row.cutoff == POOLED and row.segment != EVERYBODY]
     segments = list(dict.fromkeys(row.segment for row in pooled))
     if not set(segments) - {ELIGIBLE}:

@@ -88,6 +88,11 @@ def read_mapping(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any
         values = parse(Path(source).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{source}: no such file") from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{source}: a folder; expected a config, a YAML file with sections such as data: and "
+            "target:"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: cannot be read: {error}") from error
     except (yaml.YAMLError, RecursionError) as error:

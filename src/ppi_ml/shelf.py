@@ -45,6 +45,8 @@ class Shelf(Mapping[str, object]):
             raise ConfigError(
                 f"plugins: {name}.py: {self._title} already has one called {name}; rename it"
             )
+        for name, plugin in self._own.items():
+            _check_name(name, attribute, getattr(plugin.module, attribute))
 
     @property
     def _title(self) -> str:
@@ -70,6 +72,17 @@ class Shelf(Mapping[str, object]):
         return len({*self._names, *self._own})
 
 
+def _check_name(file: str, attribute: str, thing: object) -> None:
+    """`ConfigError` if a thing has another name than its file, by which alone it is found."""
+    called = getattr(thing, "name", file)
+    if called != file:
+        raise ConfigError(
+            f'plugins: {file}.py: its {attribute} has name="{called}", and a thing is named after '
+            f'its file. Rename the file to {called}.py, or write name="{file}" in it, and use that '
+            "name in the config"
+        )
+
+
 def shelf(package: str, attribute: str, plugins: Iterable[Plugin] = ()) -> Shelf:
     """The things on a shelf by name, such as `shelf("ppi_ml.features", "FAMILY")["orders"]`.
 
@@ -77,6 +90,9 @@ def shelf(package: str, attribute: str, plugins: Iterable[Plugin] = ()) -> Shelf
         package: full name of the package that is the shelf.
         attribute: the variable in which each of its modules holds its thing.
         plugins: a user's own files; those without such a variable belong to other shelves.
+
+    Raises:
+        ConfigError: a file of the user's takes a name that is taken, or holds a thing of another.
     """
     return Shelf(package, attribute, plugins)
 

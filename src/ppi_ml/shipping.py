@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import occasion_packing, packing, run_outs, scoring, selftest
+from ppi_ml import occasion_packing, packing, pair_scores, scoring, selftest
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
@@ -71,15 +71,17 @@ def write(folder: RunFolder, shipment: Shipment) -> None:
 
 
 def _predict(folder: Path, scorer: ScorerBase, log: EventLog) -> None:
-    """The score table at the end of the log; for pairs also as a list for people."""
+    """The score table at the end of the log; of pairs part by part, and as a list for people."""
     end = Cutoff.parse(scorer.model.dated, log.timezone)
-    scores = scorer.score(log, end, allow_stale=True)
-    scores.to_parquet(folder / "predictions.parquet", index=False)
-    if scorer.of_pairs:
-        rows = run_outs.listed(pl.from_pandas(scores), scorer.model.horizon)
-        rows.write_csv(folder / "run_outs.csv")
-        text = run_outs.to_markdown(rows, str(end))
-        (folder / "run_outs.md").write_text(text, encoding="utf-8")
+    if not scorer.of_pairs:
+        scores = scorer.score(log, end, allow_stale=True)
+        scores.to_parquet(folder / "predictions.parquet", index=False)
+        return
+    pair_scores.write(
+        scorer.score_parts(log, end, allow_stale=True), folder,
+        keys=scorer.model.entity.keys, notes=scorer.notes(log, end, allow_stale=True),
+        horizon=scorer.model.horizon, cutoff=str(end),
+    )  # fmt: skip
 
 
 def _bundle(folder: RunFolder, shipment: Shipment) -> ScorerBase:

@@ -105,6 +105,22 @@ def learned_states(at: Cut) -> dict[str, State]:
     return found
 
 
+def unused(log: EventLog, chosen: Sequence[Family], states: Mapping[str, State]) -> tuple[str, ...]:
+    """What the families could not learn, a clause each; a table that is absent is none.
+
+    Args:
+        log: the events.
+        chosen: the families.
+        states: family -> its state, those of the model that ships.
+    """
+    found = []
+    for family in chosen:
+        told = family.learned.unused if family.learned else None
+        if told is not None and any(view.of in log.tables for view in family.views):
+            found.append(told(states[family.name]))
+    return tuple(why for why in found if why)
+
+
 def _computed(past: Past, chosen: Sequence[Family], learned: Mapping[str, State]) -> pl.DataFrame:
     """Keys, silence and purchases of the rows, and the columns of the families before `fitted`."""
     frame = past.entities.drop("seen_us")

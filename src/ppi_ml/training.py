@@ -39,7 +39,7 @@ from ppi_ml.rows import ProcessStates
 from ppi_ml.runs import JOURNAL, PRIVATE, Run, RunFolder
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.shipping import Choice, Shipment
-from ppi_ml.snapshots import Wanted
+from ppi_ml.snapshots import Wanted, unused
 from ppi_ml.splits import Plan, Spacing
 from ppi_ml.tracking import Tracker, tracker_for
 from ppi_ml.tuning import Budget, Search, search
@@ -101,15 +101,16 @@ def _learn(
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
     found = replace(found, entity=entities.as_trained(found.entity, log))
     log = entities.prepared(log, found.entity)
-    if found.entity.is_pair and (lost := entities.unknown_products(log, found.entity)):
-        say.note(
-            f"{lost:,} order lines name no product that is known and consumed; they are in no pair"
-        )
+    lost = entities.in_no_pair(log, found.entity) if found.entity.is_pair else ()
+    for note in lost:
+        say.note(note)
     with say.stage("building features", len(folds.cutoffs)) as step:
         data = dataset.build(
             log, folds.cutoffs, found.families, entity=found.entity, wanted=_wanted(found, config),
             threads=config.engine.threads, memory=bytes_of(config.engine.memory), on_cutoff=step,
         ).varying()  # fmt: skip
+    for what in unused(log, found.families, data.states[str(folds.final.end)]):
+        say.note(f"not used: {what}")
     with say.stage("fitting purchase processes", len(folds.cutoffs)) as step:
         states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
     for name, reason in states.reasons.items():
@@ -122,7 +123,8 @@ def _learn(
         material, folds, chosen.recipe, found.families, found.baselines, say,
         _wanted(found, config),
     )  # fmt: skip
-    scorecard = replace(scorecard, notes=(*scorecard.notes, consent.said(whole)))
+    notes = (*scorecard.notes, *(f"{note}." for note in lost), consent.said(whole))
+    scorecard = replace(scorecard, notes=notes)
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
         fitted = recipe.fit(material, folds.final, chosen.recipe)
@@ -148,7 +150,7 @@ def _learn_occasions(
     notes = (*got.scorecard.notes, consent.said(log))
     shipment = Shipment(
         got.model, config, log, got.plan.periods, got.plan.test, choice,
-        replace(got.scorecard, notes=notes), got.backtest, found.plugins,
+        replace(got.scorecard, notes=notes, entity=found.entity.name), got.backtest, found.plugins,
     )  # fmt: skip
     return shipment, got.rows
 

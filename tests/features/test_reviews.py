@@ -20,6 +20,7 @@ from ppi_ml.instants import Cutoff
 from ppi_ml.models.sentiment import TextModel
 from ppi_ml.shelf import load_plugins
 from ppi_ml.snapshot import Past
+from ppi_ml.snapshots import unused
 
 START, LATE = datetime(2018, 1, 1), "2019-11-01"
 TEXTS = [name for f in FAMILY.features if "text" in f.what for name, _ in f.columns("reviews")]
@@ -143,6 +144,45 @@ def test_too_few_texts_are_said_to_be_too_few_and_the_columns_are_null():
     assert all("too few texts with stars to learn from" in why for why in whys)
     assert all(np.isnan(data.column(name)).all() for name in TEXTS)
     assert data.column("reviews__stars__mean")[0] == 3.0
+
+
+def told_unused(log, family=FAMILY):
+    """What training says of a family that could not learn."""
+    data = built(log, family=family)
+    return unused(log, [family], data.states[str(data.cutoffs[0])])
+
+
+def test_texts_that_cannot_be_learned_from_are_told_with_the_reason(log):
+    few = [(20 + i, {**ABOUT, "rating": 1 + i % 5, "text": f"so it was {i}"}) for i in range(30)]
+    (said,) = told_unused(by_hand(few))
+    assert said.startswith(
+        "the texts of reviews (each half is read by what the other teaches; too few texts with "
+        "stars to learn from: "
+    )
+    content = [(20 + i, {**ABOUT, "rating": 5, "text": f"so it was {i}"}) for i in range(300)]
+    (said,) = told_unused(by_hand(content))
+    assert ", 0 of them with few stars; at least 75 are needed, 10 with few and 10" in said
+    assert told_unused(log) == ()
+
+
+def test_where_one_half_teaches_nothing_the_other_half_of_the_texts_is_told():
+    said = [(20 + i, {**ABOUT, "rating": 1 + 4 * (i % 2), "text": f"so {i}"}) for i in range(300)]
+    rows = by_hand(said).tables["reviews"].frame
+    drawn = reviews._drawn(rows) % 2
+    dull = rows.filter((drawn == 0) & (pl.col("rating") == 1))["text"].to_list()
+    kept = [(day, row) for day, row in said if row["text"] not in dull]
+    (why,) = told_unused(by_hand(kept))
+    assert why.startswith("half of the texts of reviews (each half is read by what the other")
+
+
+def test_nothing_is_told_where_there_are_no_reviews_or_a_model_of_ones_own_is_content(make_shop):
+    basic = bazaar.frames(make_shop(customers=30))
+    assert told_unused(bazaar.load({"order_lines": basic["order_lines"]})) == ()
+    said = by_hand([(20, {**ABOUT, "rating": 1, "text": "gloomy"})])
+    assert told_unused(said, READ) == ()
+    mute = texts_read_by(replace(ORACLE, fit=lambda _texts, _low: {"why": "no such tongue"}), "own")
+    (why,) = told_unused(said, mute)
+    assert why.endswith("; no such tongue)")
 
 
 def test_no_reviews_at_all_learn_nothing(make_shop):

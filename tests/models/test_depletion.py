@@ -35,7 +35,8 @@ COLUMNS = [
     "nudge_date", "nudge_reason",
 ]  # fmt: skip
 NAMES = ("p10", "p50", "p90")
-NEVER = "runs out later than the curve reaches"
+NEVER = "runs out later than can be foreseen"
+NOW = "now: runs out before a delivery could arrive"
 
 
 def days(columns, *names):
@@ -74,21 +75,21 @@ def test_depletion_by_hand():
     ]  # fmt: skip
     assert found["best_window_probability"] == pytest.approx([1 - np.exp(-0.35), 0.0])
     assert days(found, "nudge_date") == [["2024-03-10", ""]]
-    assert found["nudge_reason"].tolist() == ["run-out P50", NEVER]
+    assert found["nudge_reason"].tolist() == ["when it runs out (P50)", NEVER]
 
 
 @pytest.mark.parametrize(
     ("nudge", "day", "reason"),
     [
-        ({}, "2024-03-10", "run-out P50"),
-        ({"lead_days": 1}, "2024-03-09", "run-out P50 less 1 day of lead"),
-        ({"lead_days": 3}, "2024-03-07", "run-out P50 less 3 days of lead"),
-        ({"lead_days": 13}, "2024-02-26", "run-out P50 less 13 days of lead"),
-        ({"lead_days": 14}, "2024-02-26", "now: the lead time has begun"),
-        ({"quantile": 0.1}, "2024-02-27", "run-out P10"),
-        ({"quantile": 0.1, "lead_days": 3}, "2024-02-26", "now: the lead time has begun"),
-        ({"quantile": 0.07}, "2024-02-27", "run-out P7"),
-        ({"quantile": 0.125}, "2024-02-28", "run-out P12.5"),
+        ({}, "2024-03-10", "when it runs out (P50)"),
+        ({"lead_days": 1}, "2024-03-09", "1 day before it runs out (P50)"),
+        ({"lead_days": 3}, "2024-03-07", "3 days before it runs out (P50)"),
+        ({"lead_days": 13}, "2024-02-26", "13 days before it runs out (P50)"),
+        ({"lead_days": 14}, "2024-02-26", NOW),
+        ({"quantile": 0.1}, "2024-02-27", "when it runs out (P10)"),
+        ({"quantile": 0.1, "lead_days": 3}, "2024-02-26", NOW),
+        ({"quantile": 0.07}, "2024-02-27", "when it runs out (P7)"),
+        ({"quantile": 0.125}, "2024-02-28", "when it runs out (P12.5)"),
         ({"quantile": 0.99}, "", NEVER),  # ln 100 = 4.6
     ],
 )
@@ -119,8 +120,8 @@ def test_a_cutoff_within_a_day_counts_from_its_own_time_of_day():
         ["2024-02-26"] * 2, ["2024-03-04"] * 2,
     ]  # fmt: skip
     late = {"quantile": 0.1, "lead_days": 2}
-    assert nudged(evening, **late) == ("2024-02-26", "run-out P10 less 2 days of lead")
-    assert nudged(**late) == ("2024-02-26", "now: the lead time has begun")
+    assert nudged(evening, **late) == ("2024-02-26", "2 days before it runs out (P10)")
+    assert nudged(**late) == ("2024-02-26", NOW)
     # day .2 and the end of the day are still today, day .3 is tomorrow
     for day, expected in ((0.2, "2024-02-26"), (0.25 - 1e-9, "2024-02-26"), (0.3, "2024-02-27")):
         soon = {"quantile": 1 - np.exp(-0.06 * day)}
@@ -319,13 +320,13 @@ def test_a_reminder_lies_between_the_cutoff_and_the_run_out(drawn):
             assert reason == NEVER
         else:
             assert first <= sent[row] <= runout[row]
-            if reason == "now: the lead time has begun":
+            if reason == NOW:
                 assert sent[row] == first
                 assert runout[row] - lead < first
             else:
                 assert sent[row] == runout[row] - lead
-                assert reason.startswith("run-out P")
-                assert reason.endswith("of lead") == (lead > np.timedelta64(0, "D"))
+                assert " it runs out (P" in reason
+                assert reason.startswith("when") == (lead == np.timedelta64(0, "D"))
 
 
 @given(asked_pairs(), st.sampled_from(NAMES))

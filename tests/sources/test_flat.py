@@ -129,6 +129,19 @@ def test_the_first_promise_of_a_parcel_counts_for_both_its_ends():
     assert note.endswith("the first of each counts")
 
 
+def test_an_impossible_promise_is_none_at_both_ends_and_loses_no_parcel():
+    never = {"ship_timestamp": SHIPPED, "promised_timestamp": "9999-12-31"}
+    sent = {**never, "delivery_timestamp": ARRIVED}
+    log = loaded(sheet(sent))
+    for table in ("shipments", "deliveries"):
+        report = log.report.tables[table]
+        rule = "promised_at not between 1970-01-02 and 2200-01-01, set to null"
+        assert (report.repaired, report.quarantined) == ({rule: 1}, {})
+        assert rows_of(log, table, "promised_at") == [(None,)]
+    both = loaded(sheet(sent, {**sent, "sku": "cup", "promised_timestamp": "2026-01-09"}))
+    assert rows_of(both, "shipments", "promised_at") == [("2026-01-09 23:59:59",)]
+
+
 def test_a_promised_day_is_kept_until_it_is_over():
     log = loaded(sheet({"ship_timestamp": SHIPPED, "promised_timestamp": "2026-01-09"}))
     assert rows_of(log, "shipments", "promised_at") == [("2026-01-09 23:59:59",)]

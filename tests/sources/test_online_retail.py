@@ -1,13 +1,19 @@
 import os
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 import pytest
+from numpy.testing import assert_array_equal
 
+from ppi_ml import dataset
 from ppi_ml.config import DataSettings
+from ppi_ml.entities import PAIR, PRODUCT, Entity, in_no_pair, prepared
 from ppi_ml.errors import DataError
 from ppi_ml.events import load_tables
-from ppi_ml.sources.online_retail import SHIPPED, SOURCE
+from ppi_ml.instants import Cutoff
+from ppi_ml.snapshot import Past
+from ppi_ml.sources.online_retail import SERVICES, SHIPPED, SOURCE
 
 
 def load(path=None):
@@ -73,6 +79,57 @@ def test_a_copy_elsewhere_is_the_same_log_and_other_columns_do_not_matter(shippe
     assert load(str(tmp_path / "copy.parquet")).fingerprint == shipped.fingerprint
 
 
+def test_services_are_not_consumable_and_nothing_is_said_of_the_rest(shipped):
+    products = shipped.tables["products"].frame
+    services = products.filter(pl.col("consumable") == "no")["sku"].to_list()
+    vouchers = [f"gift_0001_{pounds}" for pounds in range(10, 100, 10)]
+    assert services == sorted([*SERVICES, *vouchers])
+    assert len(services) == 27
+    assert products["consumable"].null_count() == products.height - 27
+    assert (shipped.report.tables["products"].rows_in, products.height) == (5_304, 5_304)
+    assert any("27 of 5,304 stock codes" in note for note in shipped.report.notes)
+    codes = pl.read_parquet(SHIPPED)["stock_code"].str.strip_chars()
+    assert set(products["sku"]) == set(codes)
+
+
+def test_lines_of_services_stay_lines(shipped):
+    products = shipped.tables["products"].frame
+    services = products.filter(pl.col("consumable") == "no")["sku"].implode()
+    lines = shipped.tables["order_lines"].frame.filter(pl.col("sku").is_in(services))
+    counts = dict(lines["sku"].value_counts().iter_rows())
+    assert counts == {
+        "POST": 1_802, "M": 698, "C2": 248, "23444": 79, "ADJUST": 32, "BANK CHARGES": 31,
+        "PADS": 18, "DOT": 16, "23574": 14, "TEST001": 11, "D": 5, "ADJUST2": 3, "TEST002": 1,
+    }  # fmt: skip
+    assert lines.height == 2_958
+
+
+def test_services_are_in_no_pair(shipped):
+    entity = Entity(PAIR, "sku", "category", least=3)
+    log = prepared(shipped, entity)
+    assert in_no_pair(log, entity) == (
+        "2,958 order lines are of what is not consumable; they are in no pair",
+    )
+    at = Cutoff.parse("2011-12-09", "Europe/London")
+    pairs = Past(log, at, entity).purchases[PRODUCT].unique()
+    lines = pl.read_parquet(SHIPPED).filter(
+        pl.col("customer_id").is_not_null(), ~pl.col("invoice").str.starts_with("C"),
+        pl.col("price") > 0, pl.col("ts") < datetime(2011, 12, 9),
+    )  # fmt: skip
+    assert set(pairs) == set(lines["stock_code"].str.strip_chars()) - set(SERVICES)
+    assert len(pairs) == 4_617
+
+
+def test_customers_and_lines_are_the_same_with_and_without_products(shipped):
+    """What is not consumable matters to pairs alone: no number about customers may move."""
+    few = shipped.bucket(0, 40)
+    bare = replace(few, tables={n: t for n, t in few.tables.items() if n != "products"})
+    at = [Cutoff.parse(day, "Europe/London") for day in ("2011-03-01", "2011-09-11")]
+    data, same = (dataset.build(log, at, dataset.families("all")) for log in (few, bare))
+    assert data.names == same.names
+    assert_array_equal(data.values, same.values)
+
+
 def line(**cells):
     sound = {
         "invoice": "500001",
@@ -127,6 +184,40 @@ def test_another_layout_is_refused(tmp_path):
     pl.DataFrame({"Invoice": ["1"]}).write_parquet(tmp_path / "raw.parquet")
     with pytest.raises(DataError, match=r"columns invoice, stock_code, .* found: Invoice"):
         load(str(tmp_path / "raw.parquet"))
+
+
+def test_codes_are_listed_once_however_they_are_spaced(tmp_path):
+    log = load_lines(
+        tmp_path, line(stock_code="POST "), line(stock_code="POST"), line(stock_code="85048 "),
+        line(stock_code=None), line(stock_code="gift_0001_25"), line(stock_code="m"),
+        line(stock_code="POSTER"), line(invoice="C500005", stock_code="CRUK", quantity=-1),
+    )  # fmt: skip
+    products = log.tables["products"].frame
+    assert products.select("sku", "consumable").rows() == [
+        ("85048", None), ("CRUK", "no"), ("POST", "no"), ("POSTER", None), ("gift_0001_25", "no"),
+        ("m", "no"),
+    ]  # fmt: skip
+    assert log.report.tables["products"].quarantined == {}
+
+
+@pytest.mark.real
+def test_services_are_called_so_in_the_published_data():
+    root = os.environ.get("PPI_ML_DATA")
+    if root is None:
+        pytest.skip("PPI_ML_DATA is unset: the copy that ships has no descriptions")
+    lines = pl.read_parquet(f"{root}/online_retail_ii/lines.parquet",
+                            columns=["stock_code", "description"])  # fmt: skip
+    said = lines.filter(pl.col("description") != "nan")
+    named = said.group_by("stock_code").agg(pl.col("description").mode().sort().first())
+    called = dict(named.iter_rows())
+    assert {code: called[code].strip().split(" on ")[0].split(" by ")[0] for code in SERVICES} == {
+        "23444": "Next Day Carriage", "23574": "PACKING CHARGE", "ADJUST": "Adjustment",
+        "ADJUST2": "Adjustment", "AMAZONFEE": "AMAZON FEE", "B": "Adjust bad debt",
+        "BANK CHARGES": "Bank Charges", "C2": "CARRIAGE", "CRUK": "CRUK Commission",
+        "D": "Discount", "DOT": "DOTCOM POSTAGE", "M": "Manual",
+        "PADS": "PADS TO MATCH ALL CUSHIONS", "POST": "POSTAGE", "S": "SAMPLES",
+        "TEST001": "This is a test product.", "TEST002": "This is a test product.", "m": "Manual",
+    }  # fmt: skip
 
 
 @pytest.mark.real

@@ -68,6 +68,7 @@ def where(run: Run) -> str:
     parts = {
         "scorecard": folder / "scorecard.md",
         "predictions": folder / "predictions.parquet",
+        "who, when": due if (due := folder / "run_outs.md").exists() else None,
         "bundle": folder / "bundle",
         "MLflow run": run.run_id,
     }

@@ -1,4 +1,4 @@
-"""ppi-ml score: predictions of a bundle for the customers of a log."""
+"""ppi-ml score: predictions of a bundle for the customers of a log, their products or orders."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(
     threads: Threads = None,
     memory: Memory = None,
 ) -> None:
-    """Score the customers of a log, or what they buy, as known at a cutoff.
+    """Score the customers of a log, what they buy, or their orders, as known at a cutoff.
 
     --top N keeps, for each customer, the N products that run out soonest.
     """
@@ -51,6 +51,8 @@ def run(
     import polars as pl
 
     from ppi_ml import score_table, scoring
+    from ppi_ml.entities import CUSTOMER
+    from ppi_ml.nouns import NOUNS
     from ppi_ml.run_outs import soonest
 
     progress, scorer = (
@@ -60,10 +62,11 @@ def run(
     with progress.stage("reading events"):
         settings = inputs.data_settings(data, like=scorer.config.data)
         log = inputs.load_log(settings, inputs.plugins_of(data))
-    if explain and scorer.of_pairs:
-        raise UsageError("--explain: reasons are told of customers; this model scores pairs")
+    many = NOUNS[scorer.model.entity.name].many
+    if explain and scorer.model.entity.name != CUSTOMER:
+        raise UsageError(f"--explain: reasons are told of customers; this model scores {many}")
     if top and not scorer.of_pairs:
-        raise UsageError("--top: this model scores customers; expected a model of pairs")
+        raise UsageError(f"--top: this model scores {many}; expected a model of pairs")
     if scorer.of_pairs and wanted is None and not explain:
         with progress.stage("scoring"):
             notes = scorer.notes(log, cutoff, allow_stale=allow_stale)
@@ -104,4 +107,4 @@ def _say(
     _kit.say(answer if json else f"{out}: {said}")
 
 
-COMMAND = Command("score", "Predict for customers with a trained bundle.", run)
+COMMAND = Command("score", "Predict for customers, their products or orders, with a bundle.", run)

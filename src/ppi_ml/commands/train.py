@@ -10,6 +10,7 @@ import typer
 from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, say, where
 from ppi_ml.config import Config
 from ppi_ml.declare import Command
+from ppi_ml.inputs import check_config
 from ppi_ml.progress import Progress
 
 WORSE = 5
@@ -36,6 +37,7 @@ def run(
     limit_threads(threads)
     extra = {"data.until": until, "engine.threads": threads, "engine.memory": memory}
     given = [f"{path}={value}" for path, value in extra.items() if value is not None]
+    check_config(config)
     settings = Config.read(config, [*(sets or ()), *given])
     from ppi_ml import training
     from ppi_ml.dry_run import describe

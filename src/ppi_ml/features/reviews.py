@@ -84,6 +84,15 @@ def _fit(model: TextModel) -> Callable[[pl.DataFrame], State]:
     return fit
 
 
+def _unused(state: State) -> str | None:
+    """Which texts are read by nothing, and why; None if all are read."""
+    whys = [half["why"] for half in state["halves"] if "why" in half]
+    if not whys:
+        return None
+    some = "the texts" if len(whys) == len(_HALVES) else "half of the texts"
+    return f"{some} of reviews (each half is read by what the other teaches; {whys[0]})"
+
+
 def _opinions(model: TextModel) -> Callable[[Seen, State | None], pl.DataFrame]:
     """Every review with `text_low_e3` by its text, `wait_us` since its delivery, `soon`, `low`."""
 
@@ -204,7 +213,7 @@ def texts_read_by(model: TextModel, name: str) -> Family:
         needs=("reviews", "shipments", "deliveries"),
         features=_texts(),
         views=(_view(model),),
-        learned=Learned(_collect, _fit(model)),
+        learned=Learned(_collect, _fit(model), _unused),
     )
 
 
@@ -245,5 +254,5 @@ FAMILY = Family(
                    _NO_STARS, "opinions", _over_shop),
     ),
     views=(_view(OWN_STARS),),
-    learned=Learned(_collect, _fit(OWN_STARS)),
+    learned=Learned(_collect, _fit(OWN_STARS), _unused),
 )  # fmt: skip

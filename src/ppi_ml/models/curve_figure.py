@@ -1,4 +1,4 @@
-"""The figure of single customers: the curve, the median and the interval of each."""
+"""The figure of single customers or pairs: the curve, the median and the interval of each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import UsageError
 from ppi_ml.models.drawing import (
     FAINT,
@@ -22,6 +23,7 @@ from ppi_ml.models.drawing import (
     sheet,
     subtitle,
 )
+from ppi_ml.nouns import NOUNS, Noun, noun_of_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +48,8 @@ def customer_curves(
     """When a few customers will have ordered: their curves, medians and intervals.
 
     Args:
-        curves: one per customer; without keys, a customer is named by its row, from 0.
-        ids: at most 8 customers, drawn in this order; None: the first 8.
+        curves: one per customer or pair; without keys, each is named by its row, from 0.
+        ids: at most 8 customers or pairs, drawn in this order; None: the first 8.
         level: probability of the interval: 0.8 draws P10 to P90.
         first_day: the local day of the cutoff (a date, or a text such as "2026-11-01"); puts dates
             on the axis instead of days after the cutoff.
@@ -75,14 +77,14 @@ def customer_curves(
     _draw_curves(above, part, names, shares, end, start)
     _draw_intervals(below, marks, names, end, start)
     if ids is None and len(rows) < len(curves):
-        subtitle(above, f"the first {len(rows)} of {len(curves):,} customers")
+        subtitle(above, f"the first {len(rows)} of {len(curves):,} {_noun(curves).many}")
     bounds = " to ".join(f"P{100 * share:.3g}" for share in shares[::2])
     subtitle(below, f"bar: {100 * level:.3g} % interval, {bounds}; dot, and right: median")
     return figure
 
 
 def _chosen(curves: Curves, ids: Iterable[object] | None) -> tuple[list[int], list[str]]:
-    """The rows of the customers asked for, and their names."""
+    """The rows of those asked for, and their names."""
     if not len(curves):
         raise UsageError("there are no curves to draw: nobody bought before the cutoff")
     names = _names(curves)
@@ -92,18 +94,22 @@ def _chosen(curves: Curves, ids: Iterable[object] | None) -> tuple[list[int], li
     asked = list(dict.fromkeys(map(str, [ids] if isinstance(ids, str) else ids)))
     if not 1 <= len(asked) <= MOST_CURVES:
         raise UsageError(
-            f"ids: expected 1 to {MOST_CURVES} customers, got {len(asked)}; "
+            f"ids: expected 1 to {MOST_CURVES} {_noun(curves).many}, got {len(asked)}; "
             "more curves cannot be told apart in one figure"
         )
     rows_of = _rows_of(curves, names)
     unknown = sum(name not in rows_of for name in asked)
     if unknown:
         raise UsageError(
-            f"ids: {unknown} of {len(asked)} customers have no curve among these {len(curves)}; "
-            "only customers with a purchase before the cutoff have one"
+            f"ids: {unknown} of {len(asked)} {_noun(curves).many} have no curve among these "
+            f"{len(curves)}; only {_noun(curves).many} with a purchase before the cutoff have one"
         )
     found = [row for name in asked for row in rows_of[name]][:MOST_CURVES]
     return found, [names[row] for row in found]
+
+
+def _noun(curves: Curves) -> Noun:
+    return NOUNS[CUSTOMER] if curves.keys is None else noun_of_keys(curves.keys.columns)
 
 
 def _rows_of(curves: Curves, names: Sequence[str]) -> dict[str, list[int]]:

@@ -31,8 +31,8 @@ from ppi_ml.models.curve import Curves
 Dates = NDArray[np.datetime64]
 
 OUT_OF_STOCK = "out of stock"
-TOO_LATE = "runs out later than the curve reaches"
-NOW = "now: the lead time has begun"
+TOO_LATE = "runs out later than can be foreseen"
+NOW = "now: runs out before a delivery could arrive"
 
 
 def depletion(curves: Curves, asked: Asked) -> Columns:
@@ -96,8 +96,8 @@ def reminders(runout: Dates, first_day: date, nudge: Nudge) -> tuple[Dates, NDAr
     blocked, unreached = nudge.blocked(len(runout)), np.isnat(runout)
     first, lead = np.datetime64(first_day, "D"), nudge.lead_days
     day = runout - np.timedelta64(lead, "D")
-    less = f" less {lead} day{'s' if lead > 1 else ''} of lead" if lead else ""
-    usual = f"run-out P{100 * nudge.quantile:g}{less}"
+    when = f"{lead} day{'s' if lead > 1 else ''} before" if lead else "when"
+    usual = f"{when} it runs out (P{100 * nudge.quantile:g})"
     which = np.select([blocked, unreached, day < first], [0, 1, 2], 3)
     sent = np.where(blocked | unreached, np.datetime64("NaT", "D"), np.maximum(day, first))
     return sent, np.array([OUT_OF_STOCK, TOO_LATE, NOW, usual])[which]

@@ -52,7 +52,8 @@ class TextModel:
 
     `fit(texts, low)` learns from texts (n,), none of them null, and whether each came with few
     stars (n,); whatever the order of the rows, it gives the same state: what JSON can hold, small,
-    and no customer's words, for it goes into the bundle.
+    and no customer's words, for it goes into the bundle. Where nothing could be learned the state
+    is `{"why": a sentence}`, which training tells.
     `score(state, texts)` gives P(few stars) of texts (n,), NaN where nothing can be said, and for
     each text the same whatever other texts stand beside it. It is called again at every cutoff.
     """

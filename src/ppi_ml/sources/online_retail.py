@@ -9,10 +9,16 @@ contract's decision; this file only says which table a line belongs to.
 - All other lines are order lines, numbered in the order of the file. Repeated lines of one invoice
   stay: the same article may be scanned twice.
 - A line with price 0 was given away (order type `free`) and is no purchase.
+- Postage, fees, adjustments and the like are invoiced as lines, too. They stay order lines, since
+  they are part of an order, but the table products calls them not consumable (`SERVICES`): nobody
+  runs out of postage. The file says nothing else of products, and what can be used up among the
+  others nobody knows: theirs is null. Codes were taken for services by their descriptions in the
+  published data, which the copy does not hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +42,32 @@ COLUMNS = pl.Schema(
         "customer_id": pl.Int64(),
     }
 )
+SERVICES: Mapping[str, str] = {
+    "23444": "next day carriage",
+    "23574": "packing charge",
+    "ADJUST": "adjustment",
+    "ADJUST2": "adjustment",
+    "AMAZONFEE": "fee of a marketplace",
+    "B": "bad debt",
+    "BANK CHARGES": "bank charges",
+    "C2": "carriage",
+    "CRUK": "commission of a charity",
+    "D": "discount",
+    "DOT": "postage of the web shop",
+    "M": "entered by hand, for anything",
+    "PADS": "pads that come with cushions, at a tenth of a penny",
+    "POST": "postage",
+    "S": "samples",
+    "TEST001": "test",
+    "TEST002": "test",
+    "m": "entered by hand, for anything",
+}
+"""Stock codes that are no product, and what they are."""
+_VOUCHERS = "gift_0001_"
 
 
 def read(settings: DataSettings) -> dict[str, RawTable]:
-    """Order lines and returns of the copy at `data.path`, or of the one that ships."""
+    """Order lines, returns and products of the copy at `data.path`, or of the one that ships."""
     path = Path(settings.path) if settings.path else SHIPPED
     lines = read_columns(path, COLUMNS).with_columns(
         line=pl.int_range(1, pl.len() + 1).over("invoice").cast(pl.String),
@@ -62,11 +90,23 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         **shared,
         quantity=-pl.col("quantity"),
     )
-    tables = {"order_lines": orders, "returns": returns}
     return {
-        name: RawTable(frame, origin=path.name, observed_from=begin)
-        for name, frame in tables.items()
+        "order_lines": RawTable(orders, origin=path.name, observed_from=begin),
+        "returns": RawTable(returns, origin=path.name, observed_from=begin),
+        "products": _products(lines["stock_code"], path.name),
     }
+
+
+def _products(codes: pl.Series, origin: str) -> RawTable:
+    """Every stock code, and of the services that they are not consumable."""
+    skus = codes.str.strip_chars().drop_nulls().unique().sort()
+    service = skus.is_in(list(SERVICES)) | skus.str.starts_with(_VOUCHERS)
+    frame = pl.DataFrame({"sku": skus}).with_columns(consumable=pl.when(service).then(pl.lit("no")))
+    note = (
+        f"products: {service.sum():,} of {len(skus):,} stock codes are postage, fees, vouchers and "
+        "the like, and not consumable"
+    )
+    return RawTable(frame, origin=origin, notes=(note,))
 
 
 SOURCE = Source(
