@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 TREES = {"num_leaves": 5, "learning_rate": 0.3, "min_data_in_leaf": 20, "lambda_l2": 1.0}
 SETTINGS = Settings(EDGES, ("mbg_nbd", "gaps"), COLUMNS, season=True, threads=1)
-MEMBERS = ("staged", "cox", "newest", "processes")
+MEMBERS = ("staged", "cox", "newest", "processes", "seasonal")
 
 
 def rows_of(n=400, seed=0):
@@ -81,7 +81,8 @@ def staged_of(rows, settings=SETTINGS, seed=1):
 
 def cox_of(rows, settings=SETTINGS):
     inputs, names = rows.standing(settings)
-    return Cox(settings.edges, np.log([0.03, 0.02, 0.015, 0.01]), trees_of(inputs, names))
+    baseline = np.log([0.9, 0.7, 0.5, 0.4])
+    return Cox(settings.edges, baseline, trees_of(inputs, names), paced=True)
 
 
 def mixture_of(rows, members=MEMBERS, newest_seen=2):
@@ -93,6 +94,7 @@ def mixture_of(rows, members=MEMBERS, newest_seen=2):
         Hazard(plain, glm_of(rows, plain, seed=5), None) if "newest" in members else None,
         newest_seen,
         1.0 if "processes" in members else 0.0,
+        Hazard(SETTINGS, glm_of(rows, seed=6), None) if "seasonal" in members else None,
     )
 
 

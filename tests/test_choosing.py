@@ -192,6 +192,7 @@ def test_what_was_used_is_said():
     large = said(recipe_of(members=HEDGED), LARGE, "auto", {}, "ibs")
     assert large == (
         "with 9,000 customers and 5,000 waits to learn from, processes, regression and trees "
-        "were used, members up to staged+cox+newest+processes; too little history for forward folds"
+        "were used, members up to staged+cox+newest+processes+seasonal; too little history for "
+        "forward folds"
     )
     assert said(recipe_of(), LARGE, TREES_TOO, {}, "ibs") == "process+glm+trees was asked for"

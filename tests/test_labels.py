@@ -106,3 +106,11 @@ def test_within_refuses_rows_that_were_not_watched_long_enough():
 def test_durations_that_cannot_be_are_refused(days, observed, message):
     with pytest.raises(ValueError, match=message):
         Durations(np.array(days), np.array(observed))
+
+
+def test_the_usual_gap_is_the_median_over_all_gaps_of_all_customers(log_of):
+    days = [("a", 1), ("a", 3), ("a", 6), ("b", 2), ("b", 28), ("c", 9), ("d", 29)]
+    log = log_of([(who, f"2019-06-{day:02d}T12:00:00") for who, day in days])
+    assert labels.usual_gap(log) == 3.0
+    alone = log_of([("a", "2019-06-01T12:00:00"), ("a", "2019-06-01T18:00:00")])
+    assert labels.usual_gap(alone) == float("inf")

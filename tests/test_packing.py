@@ -25,7 +25,8 @@ def model(trained):
     curve = recipe.fit(replace(material, threads=1), plan.final, recipe_of(members=THREE))
     assert curve.staged.trees and curve.cox.trees and curve.newest and curve.settings.season
     loaded = packing.unpack(bundles.load(trained[0].bundle), 1)
-    return replace(loaded, curve=replace(curve, processes=1.0))
+    seasonal = hazard.with_stages(replace(curve.staged, trees=None), hazard.STAGES[1])
+    return replace(loaded, curve=replace(curve, processes=1.0, seasonal=seasonal))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,8 @@ def mixture(model, members, stages=WITH_TREES, trees=True):
         cox=cox if "cox" in members else None,
         newest=full.newest if "newest" in members else None,
         newest_seen=full.newest_seen if "newest" in members else 0,
-        processes={"halves": 2.0, "processes": 1.0}.get(members[-1] if members else "", 0.0),
+        processes=2.0 if "halves" in members else float("processes" in members),
+        seasonal=full.seasonal if "seasonal" in members else None,
     )
 
 
@@ -63,7 +65,15 @@ def mixture(model, members, stages=WITH_TREES, trees=True):
 @pytest.mark.parametrize("stages", hazard.STAGES)
 @pytest.mark.parametrize(
     "members",
-    [(), ("cox",), ("newest",), ("cox", "newest"), ("cox", "newest", "processes"), ("halves",)],
+    [
+        (),
+        ("cox",),
+        ("newest",),
+        ("cox", "newest"),
+        ("cox", "newest", "processes"),
+        ("processes", "seasonal"),
+        ("halves",),
+    ],
     ids="+".join,
 )
 def test_every_mixture_goes_through_its_files_unchanged(
@@ -120,14 +130,15 @@ def test_no_file_names_a_customer(trained):
 def test_members_that_are_not_there_leave_no_files_behind(model, trained):
     files = packing.pack(replace(model, curve=mixture(model, (), "process")), trained[0].config)
     assert (files["model.txt"], files["cox.txt"]) == ("", "")
-    assert files["glm.json"] == {"staged": None, "newest": None, "cox": None}
+    assert files["glm.json"] == {"staged": None, "newest": None, "seasonal": None, "cox": None}
     assert files["target.json"]["curve"]["members"] == {"staged": 1.0}
 
 
 def test_the_weights_of_the_members_can_be_read_in_the_bundle(model, trained):
     curve = packing.pack(model, trained[0].config)["target.json"]["curve"]
+    sixth = 1 / 6
     assert curve["members"] == pytest.approx(
-        {"staged": 0.4, "cox": 0.2, "newest": 0.2, "processes": 0.2}
+        {"staged": 2 / 6, "cox": sixth, "newest": sixth, "processes": sixth, "seasonal": sixth}
     )
 
 

@@ -186,7 +186,10 @@ def is_ripe(material, fold):
         (STAGED, {"staged": 1}),
         (THREE, {"staged": 0.5, "cox": 0.25, "newest": 0.25}),
         (HALVES, {"staged": 0.5, "processes": 0.5}),
-        (HEDGED, {"staged": 0.4, "cox": 0.2, "newest": 0.2, "processes": 0.2}),
+        (
+            HEDGED,
+            {"staged": 2 / 6, "cox": 1 / 6, "newest": 1 / 6, "processes": 1 / 6, "seasonal": 1 / 6},
+        ),
     ],
 )
 def test_the_members_are_those_of_the_recipe(material, plan, members, expected):
@@ -196,6 +199,34 @@ def test_the_members_are_those_of_the_recipe(material, plan, members, expected):
     fitted = recipe.fit(material, fold, recipe_of(members=members))
     assert not fitted.settings.season
     assert fitted.weights == pytest.approx(expected)
+
+
+def test_a_season_of_one_year_has_one_voice(material, plan, trained):
+    """From a year on, until `staged` has a season of its own, and where no one forbids it."""
+    (fold,) = plan.inner
+    log = trained[1]
+    assert 365 <= fold.end.days_since(log.observed_from) < recipe.SEASON_NEEDS_DAYS
+    fitted = recipe.fit(material, fold, recipe_of(members=HEDGED))
+    assert fitted.seasonal.settings.season and not fitted.settings.season
+    assert {n for n in fitted.seasonal.glm.names if n.startswith("season")} == {
+        "season_sin1", "season_cos1", "season_sin2", "season_cos2",
+    }  # fmt: skip
+    assert fitted.seasonal.trees is None
+    off = recipe.fit(replace(material, season=False), fold, recipe_of(members=HEDGED))
+    assert "seasonal" not in off.weights
+    young = replace(log.tables["order_lines"], observed_from=fold.end.plus(-364))
+    short = replace(log, tables={**log.tables, "order_lines": young})
+    fitted = recipe.fit(replace(material, log=short), fold, recipe_of(members=HEDGED))
+    assert "seasonal" not in fitted.weights
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_proportional_hazards_start_from_processes_that_know_whole_lives(
+    material, plan, monkeypatch, known
+):
+    monkeypatch.setattr(rows, "_UNKNOWN_ENTRY_DAYS", 0 if known else 10_000)
+    fitted = recipe.fit(material, plan.outer, recipe_of(members=THREE))
+    assert fitted.cox.paced is known
 
 
 def test_the_processes_leave_when_there_is_a_season(material, plan, fitted):
@@ -282,6 +313,7 @@ def test_customers_compete_with_those_of_their_own_cutoff(material, plan, fitted
         inputs, names, cox.Waits(waits.days, waits.observed, data.cutoff_index, built.key),
         settings.edges, TREES, seed=material.seed, threads=material.threads,
         season=covariates.season_effect(fitted.staged.glm, built.day, settings),
+        pace=covariates.pace(built, settings) if fitted.cox.paced else None,
     )  # fmt: skip
     assert len(data.cutoffs) > 3
     assert fitted.cox.trees.text == own.trees.text

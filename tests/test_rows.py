@@ -97,6 +97,14 @@ def test_customers_whose_entry_is_unknown_teach_nothing_while_others_can(shop):
     assert everybody.by_cutoff != with_all.by_cutoff
 
 
+@pytest.mark.parametrize(("day", "known"), [(1, True), (-1, False)])
+def test_lives_are_known_where_half_of_the_customers_entered_after_the_first_days(shop, day, known):
+    data = build(shop, "2019-09-01")
+    (cutoff,) = data.cutoffs
+    usual = float(np.quantile(rows.histories(data).age_days, 0.5, method="lower"))
+    assert rows.knows_lives(data, data.cutoffs, cutoff.plus(-round(usual + 60 + day))) is known
+
+
 def test_nobody_with_two_purchases_is_said_so(log_of):
     log = log_of([(f"c{i}", f"2018-01-{1 + i % 28:02d}") for i in range(50)], until="2018-06-01")
     with pytest.raises(NotTrainableError, match="at 2018-05-01: nobody has bought a second time"):

@@ -129,3 +129,15 @@ def test_a_short_horizon_that_was_asked_for_is_judged():
 def test_the_curve_reaches_the_horizon_and_half_the_log_up_to_a_year(days, horizon):
     reach = reach_of(START, START.plus(days), horizon)
     assert reach == max(horizon, min(365, days // 2))
+
+
+def test_who_buys_often_is_looked_at_twice_as_often_while_the_log_is_young():
+    often = Spacing(usual_gap=6.0)
+    assert dates(plan_of(185, 30, often).final.train[-3:]) == [
+        "2018-03-21", "2018-04-05", "2018-04-20",
+    ]  # fmt: skip
+    assert dates(plan_of(185, 30).final.train[-2:]) == ["2018-03-06", "2018-04-05"]
+    assert plan_of(185, 30, often).outer.test == plan_of(185, 30).outer.test
+    assert plan_of(185, 30, Spacing(usual_gap=15.0)) == plan_of(185, 30)
+    assert plan_of(730, 30, often) == plan_of(730, 30)  # 24 cutoffs would not reach back
+    assert plan_of(40, 30, often) == plan_of(40, 30)  # no log gets its first cutoff from this

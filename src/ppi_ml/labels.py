@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ppi_ml.events import EventLog
 from ppi_ml.future import Future
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.models.durations import Durations
+from ppi_ml.snapshot import Past
 
 SETTLING_QUANTILE = 0.99
 _SECOND = 1 / 86_400
@@ -32,6 +33,12 @@ def settling_days(log: EventLog) -> float:
     if table.granularity == "day":
         return max(0.0, ceil(days - _LONGEST_DAY))
     return days
+
+
+def usual_gap(log: EventLog) -> float:
+    """The median number of days between two purchases of a customer; inf if nobody has two."""
+    gaps = Past(log, log.observed_until).purchases["gap_us"].drop_nulls()
+    return float(np.median(gaps.to_numpy())) / DAY_US if len(gaps) else inf
 
 
 def durations(data: Dataset, log: EventLog, as_of: Cutoff, settling: float = 0.0) -> Durations:

@@ -67,14 +67,15 @@ def tables_of(log: EventLog) -> dict[str, dict[str, str]]:
 def pack(model: Model, config: Config) -> dict[str, object]:
     """The files of a bundle, but for the self-test and the scorecard."""
     curve, settings = model.curve, model.curve.settings
-    staged, newest = curve.staged, curve.newest
+    staged = curve.staged
     return {
         "model.txt": staged.trees.text if staged.trees else "",
         "cox.txt": curve.cox.trees.text if curve.cox and curve.cox.trees else "",
         "glm.json": {
-            "staged": staged.glm.to_dict() if staged.glm else None,
-            "newest": newest.glm.to_dict() if newest and newest.glm else None,
-            "cox": None if curve.cox is None else {"baseline": curve.cox.baseline.tolist()},
+            "staged": _regression(staged),
+            "newest": _regression(curve.newest),
+            "seasonal": _regression(curve.seasonal),
+            "cox": _proportional(curve.cox),
         },
         "state.json": {
             "dated": model.dated,
@@ -168,6 +169,14 @@ def _entity(rows: Mapping[str, Any]) -> Entity:
     return Entity(**{**rows, **tuples})
 
 
+def _regression(model: hazard.Hazard | None) -> dict[str, Any] | None:
+    return model.glm.to_dict() if model and model.glm else None
+
+
+def _proportional(model: cox.Cox | None) -> dict[str, Any] | None:
+    return None if model is None else {"baseline": model.baseline.tolist(), "paced": model.paced}
+
+
 def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, Any]) -> Mixture:
     glm, text = bundle.json("glm.json"), bundle.text("model.txt")
     inputs = (*settings.tree_names, *covariates.interval_names(settings.processes))
@@ -176,19 +185,23 @@ def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, 
         None if glm["staged"] is None else PoissonGlm.from_dict(glm["staged"]),
         Trees.read(text, inputs) if text else None,
     )
-    proportional = newest = None
+    proportional = newest = seasonal = None
     if glm["cox"] is not None:
         trees, standing = bundle.text("cox.txt"), covariates.standing_names(settings)
         proportional = cox.Cox(
             settings.edges,
             np.asarray(glm["cox"]["baseline"], dtype=np.float64),
             Trees.read(trees, standing) if trees else None,
+            paced=bool(glm["cox"]["paced"]),
         )
     if glm["newest"] is not None:
         alone = replace(settings, season=False, stages=hazard.STAGES[1])
         newest = hazard.Hazard(alone, PoissonGlm.from_dict(glm["newest"]), None)
+    if glm["seasonal"] is not None:
+        with_season = replace(settings, season=True, stages=hazard.STAGES[1])
+        seasonal = hazard.Hazard(with_season, PoissonGlm.from_dict(glm["seasonal"]), None)
     return Mixture(
-        staged, proportional, newest, int(curve["newest_seen"]), float(curve["processes"])
+        staged, proportional, newest, int(curve["newest_seen"]), float(curve["processes"]), seasonal
     )
 
 

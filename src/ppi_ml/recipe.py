@@ -27,14 +27,17 @@ from ppi_ml.splits import Fold, reach_of
 
 SEASON_NEEDS_DAYS = 548
 """With less history a seasonal term did harm (12 to 18 months: log-loss +.012 to +.046)."""
+SEASON_SEEN_DAYS = 365
+"""From then on a season can be guessed at: not for the whole curve, but for one member of it."""
 _EVENTS_PER_INTERVAL = 50
 
 STAGED, THREE, HEDGED, HALVES = (
-    "staged", "staged+cox+newest", "staged+cox+newest+processes", "staged+processes",
+    "staged", "staged+cox+newest", "staged+cox+newest+processes+seasonal", "staged+processes",
 )  # fmt: skip
 MEMBERS = (STAGED, THREE, HEDGED, HALVES)
 """The curves that are averaged. `processes` joins the three only where the log is too young for a
-season or for a ripe snapshot; beside `staged` alone it has half the weight."""
+season or for a ripe snapshot, `seasonal` only where it is a year old and too young for a season of
+all; beside `staged` alone `processes` has half the weight."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,13 @@ def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe
     newest, seen = _newest(material, fold, staged.settings)
     # What no season can be told from yet, and what no snapshot has seen, the processes hedge.
     unsure = newest is None or not staged.settings.season
-    hedge = WEIGHTS["processes"] if unsure and recipe.members == HEDGED else 0.0
-    return Mixture(staged, _cox(started, staged, recipe), newest, seen, hedge)
+    hedged = recipe.members == HEDGED
+    hedge = WEIGHTS["processes"] if unsure and hedged else 0.0
+    seasonal = _seasonal(material, fold, started) if hedged else None
+    usable = material.states.usable(fold.train)
+    paced = rows.knows_lives(material.data, usable, material.log.observed_from)
+    proportional = _cox(started, staged, recipe, paced=paced)
+    return Mixture(staged, proportional, newest, seen, hedge, seasonal)
 
 
 def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
@@ -147,8 +155,11 @@ def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
     return hazard.with_stages(model, stages, recipe.alone)
 
 
-def _cox(started: Smooth[Rows], staged: Hazard, recipe: Recipe) -> cox.Cox:
-    """The member `cox`, on the rows of `staged` and with its season; a cutoff is a stratum."""
+def _cox(started: Smooth[Rows], staged: Hazard, recipe: Recipe, *, paced: bool) -> cox.Cox:
+    """The member `cox`, on the rows of `staged` and with its season; a cutoff is a stratum.
+
+    `paced`: its trees start from what the processes expect.
+    """
     inputs, names = started.rows.standing(staged.settings)
     day = started.rows.day
     return cox.fit(
@@ -158,10 +169,25 @@ def _cox(started: Smooth[Rows], staged: Hazard, recipe: Recipe) -> cox.Cox:
         staged.settings.edges,
         recipe.trees,
         season=covariates.season_effect(staged.glm, day, staged.settings),
+        pace=covariates.pace(started.rows, staged.settings) if paced else None,
         whole_days=staged.settings.whole_days,
         seed=staged.settings.seed,
         threads=staged.settings.threads,
     )
+
+
+def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard | None:
+    """The member `seasonal`: the regression again, with a season; None where it has no place.
+
+    One year cannot tell a season from that year's luck. As one voice among others it halves the
+    harm of a first Christmas, and costs little where there is no season.
+    """
+    settings = started.hazard.settings
+    seen = fold.end.days_since(material.log.observed_from)
+    if settings.season or not material.season or seen < SEASON_SEEN_DAYS:
+        return None
+    alone = replace(settings, season=True, stages=hazard.STAGES[1])
+    return hazard.fit_smooth(started.rows, started.days, started.observed, alone).hazard
 
 
 def _newest(

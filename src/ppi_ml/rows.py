@@ -158,11 +158,30 @@ def _usable(
 
 def _learn_from(all_: Histories, key: NDArray[np.int64], log_days: float) -> Histories:
     """At most 8,000 customers by hash, those with a known entry if they are at least half."""
-    known = all_.age_days <= log_days - _UNKNOWN_ENTRY_DAYS
-    enough = known.sum() >= _ENOUGH * len(all_)
-    chosen = np.flatnonzero(known) if enough else np.arange(len(all_))
+    known = _entered_later(all_, log_days)
+    chosen = np.flatnonzero(known) if _are_enough(known) else np.arange(len(all_))
     order = np.lexsort((chosen, key[chosen]))[:MOST_CUSTOMERS]
     return all_.take(np.sort(chosen[order]))
+
+
+def _entered_later(all_: Histories, log_days: float) -> NDArray[np.bool_]:
+    """Whose entry is known (n,): the first purchase seen is not one of the log's first days."""
+    return np.asarray(all_.age_days <= log_days - _UNKNOWN_ENTRY_DAYS)
+
+
+def knows_lives(data: Dataset, cutoffs: Sequence[Cutoff], log_start: Cutoff) -> bool:
+    """Whether the processes were fitted on lives seen from their beginning, at the newest cutoff.
+
+    Else they learned from customers whose beginnings lie before the log, of whom those who had
+    lapsed are missing.
+    """
+    newest = cutoffs[-1]
+    everybody = histories(data.at([newest]))
+    return _are_enough(_entered_later(everybody, newest.days_since(log_start)))
+
+
+def _are_enough(known: NDArray[np.bool_]) -> bool:
+    return bool(known.sum() >= _ENOUGH * len(known))
 
 
 def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 
 from ppi_ml.instants import Cutoff
 
@@ -55,6 +55,8 @@ class Spacing:
     """Days at the end of the log whose events may not all be known yet."""
     warm_up: int | None = None
     """Days of log before the first cutoff; None: 90, or half the reach of the curve if more."""
+    usual_gap: float = inf
+    """Days between two purchases of a customer, as a rule."""
 
 
 def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
@@ -102,8 +104,20 @@ def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int, warm_up: int | None)
 def _training(first: Cutoff, end: Cutoff, spacing: Spacing) -> tuple[Cutoff, ...]:
     """Cutoffs every so many days back from the end, none before the first; earliest first."""
     every = max(1, min(spacing.every, floor(end.days_since(first))))
+    if _could_be_closer(first, end, spacing):
+        every = max(1, every // 2)
     back = [end.plus(-every * step) for step in range(1, spacing.train_cutoffs + 1)]
     return tuple(sorted(c for c in back if c >= first))
+
+
+def _could_be_closer(first: Cutoff, end: Cutoff, spacing: Spacing) -> bool:
+    """Whether half the distance still brings news, and still reaches back to the first cutoff.
+
+    Who buys every few days is another customer after two weeks; who buys every other month is not,
+    and cutoffs closer than that would only repeat themselves.
+    """
+    half, room = spacing.every / 2, end.days_since(first)
+    return spacing.usual_gap < half and spacing.every <= room <= half * spacing.train_cutoffs
 
 
 def _needed(horizon: int, every: int) -> int:

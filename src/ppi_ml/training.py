@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,7 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
     spacing = Spacing(
         config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
         ceil(_settling(log, config)), _WARM_UP_OF_PAIRS if of_pairs else None,
+        inf if of_pairs else labels.usual_gap(log),
     )  # fmt: skip
     folds = splits.forward(log.observed_from, log.observed_until, config.target.horizon, spacing)
     if not folds.final.train:

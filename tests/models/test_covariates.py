@@ -181,6 +181,17 @@ def test_the_mean_of_the_processes_is_the_mean_of_their_curves():
     assert rows.alone(settings).tolist() == found.tolist()
 
 
+@pytest.mark.parametrize(("edges", "last"), [(EDGES, 4), ((0.0, 30.0, 88.0, 200.0, 400.0), 2)])
+def test_the_pace_is_the_mean_hazard_that_the_processes_expect_until_the_edge_near_day_90(
+    edges, last
+):
+    rows, settings = two_processes()
+    settings = replace(settings, edges=edges)
+    spent = np.exp(covariates.mean_of_processes(rows, settings)) * np.diff(edges)
+    expected = np.log(spent[:, :last].sum(axis=1) / edges[last])
+    assert covariates.pace(rows, settings) == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_process_that_stands_alone_is_that_process():
     rows, settings = two_processes()
     for i, name in enumerate(settings.processes):

@@ -160,6 +160,24 @@ def test_a_planted_hazard_ratio_is_found_whatever_a_date_did(ratio):
     assert rest.std() < 0.1
 
 
+@pytest.mark.parametrize("told", [1.0, 0.5, 0.0])
+def test_trees_add_what_the_score_they_start_from_leaves_out(told):
+    inputs, waits = planted(n=12_000)
+    model = fit(inputs, waits, pace=told * (inputs[:, 0] > 0))
+    assert model.paced
+    above = inputs[:, 0] > 0
+    score = model.trees.score(inputs) if model.trees else np.zeros(len(inputs))
+    left = score[above].mean() - score[~above].mean()
+    assert left == pytest.approx(1.0 - told, abs=0.15)
+
+
+def test_the_baseline_counts_the_score_that_the_trees_start_from():
+    inputs, waits = planted()
+    plain, shifted = (fit(inputs, waits, pace=np.full(len(inputs), level)) for level in (0.0, 2.0))
+    assert shifted.trees.text == plain.trees.text
+    assert shifted.baseline == pytest.approx(plain.baseline - 2.0, abs=1e-9)
+
+
 def test_a_factor_on_the_hazards_of_a_date_does_not_reach_the_trees():
     inputs, waits = planted()
     shocked = replace(waits, days=np.where(waits.stratum == 3, waits.days / 4, waits.days))
@@ -251,7 +269,7 @@ def test_a_known_season_is_taken_out_of_the_baseline():
     whole = fit(BLANK, FEW, season=np.full((4, 3), np.log(2.0)))
     plain = fit(BLANK, FEW)
     assert whole.baseline == pytest.approx(plain.baseline - np.log(2))
-    there = whole.log_hazard(BLANK, season=np.full((4, 3), np.log(2.0)))
+    there = whole.log_hazard(BLANK, known=np.full((4, 3), np.log(2.0)))
     assert there == pytest.approx(plain.log_hazard(BLANK))
 
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from tests.mixtures import EDGES, SETTINGS, M, alone_of, mixture_of, rows_of
 
 from ppi_ml.models import mixture
-from ppi_ml.models.covariates import mean_of_processes, season_effect
+from ppi_ml.models.covariates import mean_of_processes, pace, season_effect
 from ppi_ml.models.hazard import STAGES, with_stages
 from ppi_ml.models.mixture import Mixture, mean_curve
 
 ROWS = rows_of(120)
 FULL = mixture_of(ROWS)
 PARTS = [
-    (), ("cox",), ("newest",), ("processes",), ("cox", "newest"), ("cox", "newest", "processes"),
+    (), ("cox",), ("newest",), ("processes",), ("seasonal",), ("cox", "newest"),
+    ("cox", "newest", "processes"), ("cox", "newest", "processes", "seasonal"),
 ]  # fmt: skip
 
 
@@ -28,6 +29,7 @@ def cut(members, newest_seen=2):
         newest=FULL.newest if "newest" in members else None,
         newest_seen=newest_seen,
         processes=1.0 if "processes" in members else 0.0,
+        seasonal=FULL.seasonal if "seasonal" in members else None,
     )
 
 
@@ -43,6 +45,7 @@ def cut(members, newest_seen=2):
             ("cox", "newest", "processes"),
             {"staged": 0.4, "cox": 0.2, "newest": 0.2, "processes": 0.2},
         ),
+        (("processes", "seasonal"), {"staged": 0.5, "processes": 0.25, "seasonal": 0.25}),
     ],
 )
 def test_who_is_there_shares_the_whole(members, expected):
@@ -79,8 +82,10 @@ def test_every_member_is_what_it_is_alone():
     season = season_effect(FULL.staged.glm, ROWS.day, settings)
     assert np.abs(season).max() > 0.05
     assert found["staged"].tolist() == FULL.staged.log_hazard(ROWS).tolist()
-    assert found["cox"].tolist() == FULL.cox.log_hazard(inputs, season, 1).tolist()
+    known = season + pace(ROWS, settings)[:, None]
+    assert found["cox"].tolist() == FULL.cox.log_hazard(inputs, known, 1).tolist()
     assert found["processes"].tolist() == mean_of_processes(ROWS, settings).tolist()
+    assert found["seasonal"].tolist() == FULL.seasonal.log_hazard(ROWS).tolist()
 
 
 @pytest.mark.parametrize("stages", STAGES)

@@ -45,7 +45,7 @@ def test_every_part_of_the_model_has_a_term(mixture):
     assert {"process", "glm:log_recency", "glm:season_sin1", "trees:interval__waited"} < set(
         found["staged"].names
     )
-    assert {"season", "trees:row__waited"} < set(found["cox"].names)
+    assert {"process", "season", "trees:row__waited"} < set(found["cox"].names)
     assert found["processes"].names == ("process",)
     for name in ("staged", "cox", "newest"):
         assert len(set(found[name].names)) == len(found[name].names)

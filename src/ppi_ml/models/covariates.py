@@ -141,6 +141,14 @@ def mean_of_processes(rows: Rows, settings: Settings) -> FloatArray:
     return process_hazards(whole, np.asarray(settings.edges))
 
 
+def pace(rows: Rows, settings: Settings) -> FloatArray:
+    """Log of the mean hazard (n,), per day, that the processes expect over the next 90 days."""
+    ends = np.cumsum(settings.widths)
+    j = int(np.abs(ends - _SPANS[-1]).argmin())
+    hazards = np.exp(mean_of_processes(rows, settings)[:, : j + 1])
+    return np.asarray(np.log(hazards @ settings.widths[: j + 1] / ends[j]))
+
+
 def sample_rows(
     key: IntArray, day: FloatArray, days: FloatArray, edges: Sequence[float], most: int, seed: int
 ) -> NDArray[np.int64]:

@@ -2,7 +2,9 @@
 
 The trees f(x) maximise Cox's partial likelihood, in which customers compete only with those of
 the same cutoff (stratum) who are still at risk. What a date did to everybody drops out of it, the
-season included. The baseline hazard is Breslow's, constant in each interval of the curve.
+season included. They may start from a score that is known already: trees cannot extrapolate, and
+without it customers who have waited longer than anybody before are thought too likely to buy. The
+baseline hazard is Breslow's, constant in each interval of the curve.
 
 Cox (1972), Regression models and life-tables, JRSS B 34(2); Breslow (1974), Biometrics 30(1).
 """
@@ -30,28 +32,32 @@ _REFIT_ROUNDS = 1.1
 
 @dataclass(frozen=True)
 class Cox:
-    """log hazard of row i in interval j = baseline[j] + trees(x_i) (+ the season of that date).
+    """log hazard of row i in interval j = baseline[j] + trees(x_i) (+ what is known of both).
 
-    `baseline` (m,) log hazard per day; `trees` is None where none helped.
+    `baseline` (m,) log hazard per day; `trees` is None where none helped; `paced` whether the
+    trees started from what the processes expect of a customer (`covariates.pace`).
     """
 
     edges: tuple[float, ...]
     baseline: FloatArray
     trees: boost.Trees | None
+    paced: bool = False
 
     def log_hazard(
-        self, inputs: Matrix, season: FloatArray | float = 0.0, threads: int = 0
+        self, inputs: Matrix, known: FloatArray | float = 0.0, threads: int = 0
     ) -> FloatArray:
-        """The log hazard (n, m) of inputs (n, p); `season` (n, m) is added."""
+        """The log hazard (n, m) of inputs (n, p); `known` (n, m) or (n, 1), the season of the
+        dates and the score that the trees started from, is added.
+        """
         score = _score(self.trees, inputs, threads)
-        found = self.baseline[None, :] + score[:, None] + season
+        found = self.baseline[None, :] + score[:, None] + known
         return np.asarray(np.clip(found, HAZARD_FLOOR, HAZARD_CEILING))
 
     def cumulative(
-        self, inputs: Matrix, season: FloatArray | float = 0.0, threads: int = 0
+        self, inputs: Matrix, known: FloatArray | float = 0.0, threads: int = 0
     ) -> FloatArray:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0."""
-        steps = np.exp(self.log_hazard(inputs, season, threads)) * np.diff(self.edges)
+        steps = np.exp(self.log_hazard(inputs, known, threads)) * np.diff(self.edges)
         return np.hstack([np.zeros((len(inputs), 1)), np.cumsum(steps, axis=1)])
 
 
@@ -81,6 +87,7 @@ def fit(
     settings: Mapping[str, Any],
     *,
     season: FloatArray | None = None,
+    pace: FloatArray | None = None,
     whole_days: bool = False,
     seed: int = 0,
     threads: int = 2,
@@ -94,6 +101,7 @@ def fit(
         edges: (m+1,) days from 0 to the reach of the curve; later events are censored there.
         settings: LightGBM's settings of the trees.
         season: (n, m) a known log effect of the date of each interval, or None.
+        pace: (n,) the score that the trees start from, such as `covariates.pace`; None: 0.
         whole_days: events are known by day only.
         seed: of the trees.
         threads: to work with.
@@ -102,16 +110,18 @@ def fit(
     seen = Waits(
         np.minimum(waits.days, edges[-1]), waits.observed & ~late, waits.stratum, waits.key
     )
-    trees = _fit_trees(inputs, names, seen, settings, {"seed": seed, "threads": threads})
+    start = np.zeros(len(inputs)) if pace is None else pace
+    trees = _fit_trees(inputs, names, seen, start, settings, {"seed": seed, "threads": threads})
     intervals = expand(waits.days, waits.observed, edges, whole_days)
-    baseline = _breslow(intervals, _score(trees, inputs, threads), season, len(edges) - 1)
-    return Cox(tuple(edges), baseline, trees)
+    baseline = _breslow(intervals, start + _score(trees, inputs, threads), season, len(edges) - 1)
+    return Cox(tuple(edges), baseline, trees, paced=pace is not None)
 
 
 def _fit_trees(
     inputs: Matrix,
     names: Sequence[str],
     waits: Waits,
+    start: FloatArray,
     settings: Mapping[str, Any],
     fixed: Mapping[str, int],
 ) -> boost.Trees | None:
@@ -119,14 +129,16 @@ def _fit_trees(
     held, aside = _held_out(waits)
     if not (waits.observed[held].any() and waits.observed[aside].any()):
         return None
-    learn, check = PartialLikelihood(waits.take(aside)), PartialLikelihood(waits.take(held))
+    learn = PartialLikelihood(waits.take(aside), start[aside])
+    check = PartialLikelihood(waits.take(held), start[held])
     rounds = boost.best_rounds_of(
         learn, inputs[aside], check, inputs[held], names, settings, **fixed
     )
     if rounds == 0:
         return None
     rounds = max(1, round(_REFIT_ROUNDS * rounds))
-    return boost.train_on(PartialLikelihood(waits), inputs, names, settings, rounds=rounds, **fixed)
+    whole = PartialLikelihood(waits, start)
+    return boost.train_on(whole, inputs, names, settings, rounds=rounds, **fixed)
 
 
 def _held_out(waits: Waits) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -143,10 +155,14 @@ def _held_out(waits: Waits) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 class PartialLikelihood:
-    """Minus Cox's partial log-likelihood of scores f, by stratum, ties as Breslow has them."""
+    """Minus Cox's partial log-likelihood of scores f, by stratum, ties as Breslow has them.
 
-    def __init__(self, waits: Waits) -> None:
+    A score that the rows start from, (n,), is added to every f.
+    """
+
+    def __init__(self, waits: Waits, start: FloatArray | float = 0.0) -> None:
         """Sort once; every round reuses the order."""
+        self._start = start
         self._order = np.lexsort((waits.days, waits.stratum))
         days, stratum = waits.days[self._order], waits.stratum[self._order]
         self._event = waits.observed[self._order].astype(np.float64)
@@ -166,7 +182,7 @@ class PartialLikelihood:
         Both are 0 for rows that left before the first event of their stratum. A floor under the
         second, however small, would make sums of it depend on the number of threads.
         """
-        weight = np.exp(score[self._order])
+        weight = np.exp((score + self._start)[self._order])
         step = self._deaths / self._at_risk(weight)
         summed = np.concatenate([[0.0], np.cumsum(step)])
         seen = (summed[1:] - summed[self._stratum_first])[self._group]
@@ -177,7 +193,7 @@ class PartialLikelihood:
 
     def loss(self, score: FloatArray) -> float:
         """Minus the partial log-likelihood per event."""
-        ordered = score[self._order]
+        ordered = (score + self._start)[self._order]
         at_risk = self._at_risk(np.exp(ordered))
         total = self._deaths @ np.log(at_risk) - self._event @ ordered
         return float(total / self._event.sum())

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ppi_ml.models.covariates import Rows, Settings, mean_of_processes, season_effect
+from ppi_ml.models.covariates import Rows, Settings, mean_of_processes, pace, season_effect
 from ppi_ml.models.cox import Cox
 from ppi_ml.models.hazard import Hazard
 
 FloatArray = NDArray[np.float64]
 
-WEIGHTS: Mapping[str, float] = {"staged": 2.0, "cox": 1.0, "newest": 1.0, "processes": 1.0}
+WEIGHTS: Mapping[str, float] = {
+    "staged": 2.0, "cox": 1.0, "newest": 1.0, "processes": 1.0, "seasonal": 1.0,
+}  # fmt: skip
 """Member -> its weight before those that are there are made to add up to 1."""
 _CHUNK_INTERVALS = 400_000
 
@@ -29,9 +31,11 @@ class Mixture:
     """A fitted model: `staged` always, the other members where they could be fitted.
 
     `staged` is the hazard in three stages; `cox` proportional hazards by trees, with the season of
-    `staged`; `newest` the regression alone on the newest snapshot that has seen the whole horizon,
-    of which it saw the first `newest_seen` intervals (later ones are those of `staged`);
-    `processes` the plain mean of the processes' curves, if its weight is above 0.
+    `staged`, starting from the pace of the processes where these know enough lives whole; `newest`
+    the regression alone on the newest snapshot that has seen the whole horizon, of which it saw the
+    first `newest_seen` intervals (later ones are those of `staged`); `processes` the plain mean of
+    the processes' curves, if its weight is above 0; `seasonal` the regression with a season, where
+    the log has seen a year but too little more for `staged` to have one.
     """
 
     staged: Hazard
@@ -39,6 +43,7 @@ class Mixture:
     newest: Hazard | None = None
     newest_seen: int = 0
     processes: float = 0.0
+    seasonal: Hazard | None = None
 
     @property
     def settings(self) -> Settings:
@@ -53,6 +58,7 @@ class Mixture:
             "cox": 0.0 if self.cox is None else WEIGHTS["cox"],
             "newest": 0.0 if self.newest is None else WEIGHTS["newest"],
             "processes": self.processes,
+            "seasonal": 0.0 if self.seasonal is None else WEIGHTS["seasonal"],
         }
         return {name: weight / sum(raw.values()) for name, weight in raw.items() if weight}
 
@@ -62,13 +68,17 @@ class Mixture:
         found = {"staged": staged}
         if self.cox is not None:
             inputs, _ = rows.standing(self.settings)
-            season = season_effect(self.staged.glm, rows.day, self.settings)
-            found["cox"] = self.cox.log_hazard(inputs, season, self.settings.threads)
+            known = season_effect(self.staged.glm, rows.day, self.settings)
+            if self.cox.paced:
+                known = known + pace(rows, self.settings)[:, None]
+            found["cox"] = self.cox.log_hazard(inputs, known, self.settings.threads)
         if self.newest is not None:
             newest = self.newest.log_hazard(rows)[:, : self.newest_seen]
             found["newest"] = np.hstack([newest, staged[:, self.newest_seen :]])
         if self.processes:
             found["processes"] = mean_of_processes(rows, self.settings)
+        if self.seasonal is not None:
+            found["seasonal"] = self.seasonal.log_hazard(rows)
         return found
 
     def cumulative(self, rows: Rows) -> FloatArray:

@@ -4,7 +4,8 @@ A term is called
 
 - `level`: what is the same for everybody in an interval: intercept, steps, baseline, and the part
   of the trees that no input moves;
-- `process`: what the regression starts from, or what the processes say where they stand alone;
+- `process`: what the regression or the proportional hazards start from, or what the processes say
+  where they stand alone;
 - `glm:<column>`: a column of the regression times its coefficient;
 - `season`: the season that the proportional hazards take over from the regression;
 - `trees:<input>`: what an input adds to the score of the trees (SHAP value);
@@ -25,6 +26,7 @@ from ppi_ml.models.covariates import (
     HAZARD_FLOOR,
     Rows,
     mean_of_processes,
+    pace,
     season_effect,
 )
 from ppi_ml.models.cox import Cox
@@ -62,12 +64,15 @@ def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
         settings = mixture.settings
         inputs, names = rows.standing(settings)
         season = season_effect(mixture.staged.glm, rows.day, settings)
-        found["cox"] = of_cox(mixture.cox, inputs, names, season[:, :most], settings.threads)
+        start = pace(rows, settings) if mixture.cox.paced else None
+        found["cox"] = of_cox(mixture.cox, inputs, names, season[:, :most], start, settings.threads)
     if mixture.newest is not None:
         newest = of_hazard(mixture.newest, rows, most)
         found["newest"] = _spliced(newest, staged, mixture.newest_seen)
     if mixture.processes:
         found["processes"] = _process(mean_of_processes(rows, mixture.settings)[:, :most])
+    if mixture.seasonal is not None:
+        found["seasonal"] = of_hazard(mixture.seasonal, rows, most)
     return found
 
 
@@ -87,10 +92,19 @@ def of_hazard(model: Hazard, rows: Inputs, most: int) -> Terms:
 
 
 def of_cox(
-    model: Cox, inputs: Matrix, names: Sequence[str], season: FloatArray, threads: int = 0
+    model: Cox,
+    inputs: Matrix,
+    names: Sequence[str],
+    season: FloatArray,
+    start: FloatArray | None = None,
+    threads: int = 0,
 ) -> Terms:
-    """Terms (n, m', q) of proportional hazards from inputs (n, p) and a season (n, m')."""
+    """Terms (n, m', q) of proportional hazards from inputs (n, p), a season (n, m') and the score
+    (n,) that the trees started from, or None.
+    """
     parts = {LEVEL: model.baseline[None, : season.shape[1]], SEASON: season}
+    if start is not None:
+        parts[PROCESS] = start[:, None]
     if model.trees is not None:
         of_trees = _of_trees(model.trees, inputs, names, threads)
         _add(parts, {name: values[:, None] for name, values in of_trees.items()})
