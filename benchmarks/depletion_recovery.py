@@ -2,14 +2,15 @@
 
     python benchmarks/depletion_recovery.py [SHOP ...] [--customers 2000]
 
-Every shop is one in which consumption alone drives purchases, with one disturbance switched on; the
-last one has all of them. A depletion model is trained on the log as known at a cutoff and asked
-about every pair with three purchases, one of them in the last 120 days. The truth is the time until
-what the customer has in the house, or has ordered, is consumed (`simulate.run_out_after`); pairs
-that had stopped consuming by the cutoff have no such time and are left out. Beside the median of
-the run-out stand the median of the next purchase and the dates of the rules, all from the cutoff:
-a rule's date that has passed is the cutoff's. A median that the curve does not reach counts as its
-reach. The baselines of the training's own judgement do not touch the model and are left out.
+Every shop is one in which consumption alone drives purchases, with one disturbance switched on; in
+two of them use is reported beside it, and the last one has all of them. A depletion model is
+trained on the log as known at a cutoff and asked about every pair with three purchases, one of them
+in the last 120 days. The truth is the time until what the customer has in the house, or has
+ordered, is consumed (`simulate.run_out_after`); pairs that had stopped consuming by the cutoff have
+no such time and are left out. Beside the median of the run-out stand the median of the next
+purchase and the dates of the rules, all from the cutoff: a rule's date that has passed is the
+cutoff's. A median that the curve does not reach counts as its reach. The baselines of the
+training's own judgement do not touch the model and are left out.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ SHOPS: Mapping[str, tuple[Shop, str]] = {
     "promotions": (replace(QUIET, promotions=0.15), "15 % of the time, stocked up early"),
     "other shops": (replace(QUIET, other_shops=0.3), "30 % of the refills are not in the log"),
     "stock-outs": (replace(QUIET, stock_outs=0.1), "10 % of the time nothing to buy"),
+    "parcels": (replace(QUIET, delivery_days=5.0), "five days from order to delivery"),
+    "scans": (
+        replace(QUIET, other_shops=0.3, usage=1.0),
+        "other shops, but every refill is scanned when it is opened",
+    ),
+    "devices": (
+        replace(QUIET, other_shops=0.3, telemetry=1.0),
+        "other shops, but a device reads each week what is used",
+    ),
     "half by chance": (replace(QUIET, consumption_drives=0.5), "half the decisions see no stock"),
     "all by chance": (replace(QUIET, consumption_drives=0.0), "nobody looks at the stock"),
     "default": (Shop(), "every disturbance at its plausible size"),

@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from ppi_ml import instants
 from ppi_ml.events import RawTable, load_tables
+from ppi_ml.instants import Cutoff
 
 settings.register_profile("ppi_ml", deadline=None)  # a busy machine is no failure
 settings.load_profile("ppi_ml")
@@ -32,6 +34,17 @@ ODD_HOURS = (  # UTC: around both clock changes of 2018, and around one midnight
     ("midnight", "2018-01-10 23:59:59"),
     ("midnight", "2018-01-11 00:00:01"),
 )
+
+
+PRESENT = "2030-01-01"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_present():
+    """The clock stands still: what is loaded does not depend on the day on which tests are run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instants, "present", lambda: Cutoff.parse(PRESENT, "UTC").at)
+        yield
 
 
 @dataclass

@@ -23,6 +23,7 @@ ZONE, START, DAYS = "Europe/London", datetime(2018, 1, 1), 730
 BEGAN = {"order_lines": 0, "returns": 150, "deliveries": 200, "usage": 250, "stock": 30}
 """Day on which each table began to be recorded."""
 SKUS, LISTED = 14, 12
+KINDS = ("refill", "telemetry", "telemetry", "first_use", "refill", "telemetry", None)
 LATE_SHARE, MOST_LATE_DAYS = 0.1, 25
 SKU = Entity(PAIR, "sku", "category")
 CATEGORY = Entity(PAIR, "category", "department")
@@ -106,8 +107,9 @@ class _Pantry:
             })  # fmt: skip
         if self.draw.random() < 0.5 and opened < self.days:
             amount = self.draw.choice([None, 0.5, 1.0, 2.0])
+            kind = KINDS[len(self.usage) % len(KINDS)]
             self.usage.append({"customer_id": name, "usage_id": f"u{len(self.usage)}",
-                               "sku": self.sku(sku), "amount": amount,
+                               "sku": self.sku(sku), "amount": amount, "kind": kind,
                                **self.told(opened)})  # fmt: skip
 
     def shelf(self):

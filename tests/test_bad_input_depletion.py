@@ -73,6 +73,34 @@ def test_a_sku_that_products_does_not_list_has_a_curve_of_everything(scorer, tab
     assert row["runout_p10_days"].notna().all()
 
 
+LASTING = {"sku": "pan", "category": "pans", "consumable": "no"}
+NOT_A_PAIR = {
+    # what was bought: why nothing is said of it
+    "without a sku": ({"sku": None}, "no purchase before the cutoff names a sku"),
+    "by subscription": (
+        {"order_type": "subscription"},
+        "no purchase before the cutoff, only order lines of the type subscription"),
+    "to last": ({"sku": "pan"}, "nothing that was bought before the cutoff is consumable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "reason"), NOT_A_PAIR.values(), ids=NOT_A_PAIR)
+def test_a_line_that_is_no_pair_is_answered_with_the_reason(scorer, tables, end, change, reason):
+    """The same for one customer and for a list of them."""
+    columns = [(name, pl.lit(value, dtype=pl.String)) for name, value in change.items()]
+    usual = tables["order_lines"].with_columns(order_type=pl.lit("one_off"))
+    lines = bought(tables | {"order_lines": usual}, *columns)
+    products = pl.concat([tables["products"], pl.DataFrame(LASTING)], how="diagonal_relaxed")
+    log = load(tables, order_lines=lines, products=products)
+    batch = scorer.score(log, end, ids=["newcomer"]).astype(object)
+    (row,) = batch.where(batch.notna(), None).to_dict("records")
+    assert (row["status"], row["reason"], row["product"]) == ("no_history", reason, None)
+    own = lines.filter(pl.col("customer_id") == "newcomer")
+    said = scorer.one({"order_lines": own, "products": products}, end)
+    assert said.rows == [said.values] == [row]
+    assert (said.status, len(said.curves.cumulative)) == ("no_history", 0)
+
+
 def test_a_new_product_of_a_known_group_is_read_through_its_group(scorer, tables, end):
     usual = []
     for category in tables["products"]["category"].unique().sort():
@@ -137,6 +165,15 @@ def test_a_pair_with_one_purchase_has_the_clock_of_its_product(scorer, log, end)
     ]
     assert len(singles) > 20
     assert singles["p_next_30d"].between(0, 1).all()
+
+
+def test_a_shop_in_which_nothing_can_be_bought_is_told_to_look_at_its_stock(tables, tmp_path):
+    stock = tables["order_lines"].select("sku").unique().with_columns(
+        occurred_at=pl.lit("2023-12-01T00:00:00"), available=pl.lit("f")
+    )  # fmt: skip
+    settings = SETTINGS | {"output.folder": str(tmp_path)}
+    with pytest.raises(NotTrainableError, match=r"by the table stock.*look at its dates"):
+        ppi_ml.train(load(tables, stock=stock), target="depletion", settings=settings, track=False)
 
 
 def test_a_shop_where_nobody_buys_a_product_twice_says_what_to_do(tables):

@@ -318,9 +318,29 @@ CASES = {
     "a survey of an unknown kind": (
         row("surveys", kind="ces"), QUARANTINED, "kind must be one of nps, csat"),
     "a survey of no kind": (row("surveys", kind=""), QUARANTINED, "kind missing"),
-    "a consent that says perhaps": (
+    "a consent that says perhaps is none": (
         row("consents", granted="perhaps"),
-        QUARANTINED, "granted must be one of yes, no (or true, false, 1, 0)"),
+        REPAIRED, "granted must be one of yes, no (or true, false, 1, 0, y, n, t, f, granted, "
+        "denied); taken as no"),
+    "a consent that says nothing is none": (
+        row("consents", granted=""), REPAIRED, "granted missing; taken as no"),
+    "a denial of nothing in particular": (
+        row("consents", granted="N", purpose=""),
+        REFUSED, r"^consents: 1 of 2 rows cannot be read and may deny profiling.*row 1: purpose"),
+    "a denial without a time": (
+        row("consents", granted="f", occurred_at="soon"),
+        REFUSED, r"may deny profiling.*row 1: occurred_at must be an ISO date or time"),
+    "a denial of something else without a time": (
+        row("consents", granted="no", purpose="letters", occurred_at=""),
+        QUARANTINED, "occurred_at missing"),
+    "a permission without a time": (
+        row("consents", occurred_at=""), QUARANTINED, "occurred_at missing"),
+    "a denial of nobody": (
+        row("consents", granted="no", customer_id=""), QUARANTINED, "customer_id missing"),
+    "a denial whose purpose is misspelt": (
+        row("consents", granted="no", purpose="Profilng"), TOLD,
+        r"consents: 1 of 2 rows are about purposes that nothing reads; only profiling is read. Is "
+        r"profiling meant by profilng \(1\)\?"),
     "a consent to nothing": (row("consents", purpose=" "), QUARANTINED, "purpose missing"),
     "a formula in the place of a topic": (
         row("tickets_opened", topic="=HYPERLINK(\"http://x\")"), CLEAN, ""),
@@ -542,7 +562,8 @@ def rules():
     for table in TABLES.values():
         for column in table.columns:
             name = column.name
-            if column.required or (column.kind == "number" and column.default is not None):
+            needed = column.required and column.otherwise is None
+            if needed or (column.kind == "number" and column.default is not None):
                 yield table.name, name, "", f"{name} missing"
             if column.kind == "number":
                 yield table.name, name, "some", f"{name} must be a number"
@@ -558,7 +579,7 @@ def rules():
                     f"{column.most * 1.001}",
                     f"{name} must be <= {column.most:g}",
                 )
-            if column.choices:
+            if column.choices and column.otherwise is None:
                 yield table.name, name, "no such word", f"{name} must be {column.rule}"
             if column.kind == "time":
                 yield table.name, name, "soon", f"{name} must be an ISO date or time"

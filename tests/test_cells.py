@@ -115,6 +115,8 @@ YES_NO = next(column for column in TABLES["stock"].own if column.name == "availa
         ([True, False], ["yes", "no"]),
         ([1, 0], ["yes", "no"]),
         ([1.0, 0.0], ["yes", "no"]),
+        (["Y", "n", " N", "y"], ["yes", "no", "no", "yes"]),
+        (["t", "f"], ["yes", "no"]),
     ],
 )
 def test_yes_and_no_are_read_however_they_are_written(column, words):
@@ -125,8 +127,20 @@ def test_yes_and_no_are_read_however_they_are_written(column, words):
 @pytest.mark.parametrize("column", [["maybe"], ["10"], [2], [0.5], ["yes.0"]])
 def test_what_is_neither_yes_nor_no_is_broken(column):
     read = cells.read_choice(pl.Series(column), YES_NO)
-    rule = "available must be one of yes, no (or true, false, 1, 0)"
+    rule = "available must be one of yes, no (or true, false, 1, 0, y, n, t, f)"
     assert rules(read.broken) == {rule: [0]}
+
+
+def test_a_cell_that_must_not_be_lost_is_taken_for_the_word_that_the_column_names():
+    granted = next(column for column in TABLES["consents"].own if column.name == "granted")
+    read = cells.read_choice(pl.Series(["granted", "Denied", "perhaps", None, " ", "2"]), granted)
+    assert read.values.to_list() == ["yes", "no", "no", "no", "no", "no"]
+    assert read.broken == {}
+    words = "yes, no (or true, false, 1, 0, y, n, t, f, granted, denied)"
+    assert list(rules(read.repaired).items())[:2] == [
+        ("granted missing; taken as no", [3, 4]),
+        (f"granted must be one of {words}; taken as no", [2, 5]),
+    ]
 
 
 def test_a_word_is_read_in_any_case():

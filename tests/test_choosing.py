@@ -10,9 +10,11 @@ from tests.materials import TREES, material_of, plan_of, recipe_of
 
 from ppi_ml import choosing, pair_rows
 from ppi_ml.choosing import Size, choose, first_recipe, said
+from ppi_ml.entities import PAIR
 from ppi_ml.models.hazard import STAGES, with_stages
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.models.processes import PROCESSES
+from ppi_ml.nouns import NOUNS
 from ppi_ml.questions import ask, row_losses
 from ppi_ml.recipe import HALVES, HEDGED, STAGED, THREE
 
@@ -48,7 +50,7 @@ def test_the_size_counts_customers_and_purchases_that_ended_a_wait(trained):
     size = Size.of(material, fold)
     assert size == Size(len(set(data.customers)), int(waits.observed.sum()))
     assert size.thin
-    assert size.customers < len(data)
+    assert size.many < len(data)
     assert Size.of(material, replace(fold, train=())) == Size(0, 0)
 
 
@@ -175,6 +177,11 @@ def test_a_process_alone_is_named(alone, expected):
         f"with 412 customers and 80 waits to learn from, {expected} "
         "(log_loss at level on forward folds: process gaps 0.6123)"
     )
+
+
+def test_pairs_are_called_pairs():
+    text = said(recipe_of(), Size(7, 6_000, NOUNS[PAIR]), "auto", {}, "ibs")
+    assert text.startswith("with 7 pairs and 6,000 waits to learn from, ")
 
 
 def test_every_process_has_a_title():

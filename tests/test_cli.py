@@ -290,6 +290,34 @@ def test_scores_of_a_source_of_ones_own_carry_their_notes(own, trained, tmp_path
     ]
 
 
+def test_where_the_data_lie_can_be_said_at_the_prompt(own, trained, tmp_path):
+    """As for ppi-ml train: a config of data that do not ship has no path."""
+    told = json.loads(own.read_text())
+    path = f"data.path={told['data'].pop('path')}"
+    config, out = tmp_path / "config.yaml", tmp_path / "scores.parquet"
+    config.write_text(json.dumps(told))
+    assert ppi_ml("validate", config).exit_code != 0
+    for command, *more in (
+        ["validate", config],
+        ["train", config, "--dry-run"],
+        ["score", "--data", config, "--model", trained[0].bundle, "--cutoff", "2020-01-01",
+         "--out", out],
+    ):  # fmt: skip
+        ended = ppi_ml(command, *more, "--set", path, "--quiet")
+        assert ended.exit_code == 0, ended.output
+    assert len(pd.read_parquet(out)) > 0
+    for command, *more in (
+        ["validate", config],
+        ["score", "--data", config, "--model", trained[0].bundle, "--cutoff", "2020-01-01",
+         "--out", out],
+    ):  # fmt: skip
+        ended = ppi_ml(command, *more, "--set", "tune.trials=5")
+        assert ended.exit_code == 2
+        assert ended.stderr.endswith(
+            "--set tune.trials: only data is read here; expected one of data.*\n"
+        )
+
+
 def test_validate_prints_the_report_and_fails_above_the_share(tmp_path):
     (tmp_path / "order_lines.csv").write_text(CSV)
     ended = ppi_ml("validate", tmp_path, "--quarantine", tmp_path / "q")

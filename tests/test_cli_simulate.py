@@ -59,6 +59,22 @@ def test_other_commands_read_the_folder(shop):
         assert_frame_equal(log.tables[name].frame, table.frame)
 
 
+def test_a_config_names_the_folder_and_no_table(shop, tmp_path):
+    """The short config of docs/simulate.md."""
+    out, _ = shop
+    config = tmp_path / "shop.yaml"
+    config.write_text(f"data: {{source: files, path: {out}}}\ntarget: {{name: late_delivery}}\n")
+    named, bare = (
+        json.loads(ppi_ml("validate", data, "--json", "--quiet").stdout)["tables"]
+        for data in (config, out)
+    )
+    assert named == bare
+    assert set(named) == set(TABLES)
+    ended = ppi_ml("train", config, "--dry-run", "--quiet")
+    assert ended.exit_code == 0, ended.output
+    assert "target: late_delivery" in ended.stdout
+
+
 def test_dials_can_be_set_and_results_are_json(tmp_path):
     out = tmp_path / "shop"
     args = ("--customers", 30, "--out", out, "--days", 100, "--json", "--quiet")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ppi_ml.config import Config, json_schema
 from ppi_ml.errors import ConfigError
+from ppi_ml.schema import TABLES
 
 ROOT = Path(__file__).parents[1]
 LEAST = {"data": {"source": "online_retail"}, "target": {"name": "churn"}}
@@ -123,14 +124,17 @@ MISTAKES = {
     "tune.objective=auc": 'tune.objective: expected "auto" or "log_loss" or "ibs", got "auc"',
     "engine.memory=4": 'engine.memory: expected text such as "4GB", got 4',
     "data.max_quarantined=2": "data.max_quarantined: expected a number of at least 0 and at "
-    "most 1, got 2",
+    "most 1 or a section of names and values, got 2",
+    "data.max_quarantined={refund: 1.0}": 'data.max_quarantined: unknown table "refund". Did you '
+    f"mean refunds? The tables are: {', '.join(TABLES)}",
     "data.until=soon": "data.until: expected a date such as 2011-12-09 or an ISO date and "
     'time, got "soon"',
     "data.timezone=Mars": 'data.timezone: unknown time zone "Mars"; expected an IANA name '
     "such as Europe/London",
     "data.known_lag.returns=x": 'data.known_lag.returns: expected a length in days such as "90d"'
     ', got "x"',
-    "data.source=files": "data: source files needs data.tables.order_lines with a path",
+    "data.source=files": "data: source files needs data.path, a folder with a file per table, or "
+    "data.tables.order_lines with a path",
     "tune.trials": 'expected a setting such as tune.trials=50, got "tune.trials"',
     "tune.trials=[": 'tune.trials: not a YAML value: "["',
 }

@@ -261,10 +261,17 @@ def test_the_scorecard_says_how_consent_was_heeded(few):
     assert consent.said(log).startswith("consents: 1 of 5 customers denied profiling by the end")
     other = told_by(few, ("b", "2019-04-01", NO, "2019-04-01", "marketing"))
     assert "no row is about profiling" in consent.said(other)
-    raw = {"order_lines": few.order_lines.drop(columns="currency"),
-           "consents": consents(*((f"c{i}", "2019-04-01", YES) for i in range(30)),
-                                ("b", "2019-04-01", "maybe"))}  # fmt: skip
-    assert "1 rows are quarantined and could not be heeded" in consent.said(ppi_ml.load(raw))
+    many = [(f"c{i}", "2019-04-01", YES) for i in range(60)]
+    raw = {
+        "order_lines": few.order_lines.drop(columns="currency"),
+        "consents": consents(*many, ("b", "2019-04-01", "maybe"), ("d", "soon", YES)),
+    }
+    told = consent.said(ppi_ml.load(raw))
+    assert told.startswith("consents: 1 of ")
+    assert told.endswith(
+        " 1 rows whose granted cannot be read count as a no."
+        " 1 rows are quarantined and could not be heeded."
+    )
 
 
 SETTINGS = {

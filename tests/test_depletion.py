@@ -10,12 +10,14 @@ from typer.testing import CliRunner
 
 import ppi_ml
 from ppi_ml import cli, pair_scores, run_outs, scoring, simulate
+from ppi_ml.entities import PAIR, Entity
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.score_rows import ELIGIBLE, POOLED
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.simulate import Shop
 
 DAYS, CUSTOMERS = 420, 250
+SKU = Entity(PAIR, "sku", "category")
 SETTINGS = {
     "target.horizon": "60d",
     "target.active_within": "120d",
@@ -85,10 +87,22 @@ def test_one_row_per_live_pair(scores, log):
     assert found == sorted(live[live].index)
 
 
-def test_run_out_is_never_later_than_the_next_purchase(scores):
+def test_run_out_of_a_usual_house_is_never_later_than_the_next_purchase(scorer, log, end):
+    """Of goods that were at home at once, in the usual amount, and of whose use nothing is said."""
+    few = {name: table for name, table in log.tables.items() if name not in ("deliveries", "usage")}
+    lines = few["order_lines"]
+    single = replace(lines, frame=lines.frame.with_columns(
+        quantity=pl.lit(1.0), quantity_e3=pl.lit(1_000, dtype=pl.Int64)
+    ))  # fmt: skip
+    plain = replace(log, tables=few | {"order_lines": single})
+    scores = scorer.score(plain, end, allow_stale=True)
     later = scores["next_p50_date"].isna() | (scores["runout_p50_date"] <= scores["next_p50_date"])
     assert later.all()
     assert (scores["p_runout_30d"] >= scores["p_next_30d"] - 1e-12).all()
+    assert len(scores) > 500
+
+
+def test_probabilities_of_days_are_those_of_the_curve(scores):
     assert np.allclose(scores["no_event_by_30d"], 1 - scores["p_next_30d"])
 
 
@@ -127,6 +141,133 @@ def test_asked_for_by_customer(scorer, log, end, scores):
     assert found.loc[found["customer_id"] == "nobody", "status"].tolist() == ["no_history"]
 
 
+# ------------------------------------------------------------------ what is in the house
+READ = ("p10", "p50", "p90")
+
+
+def houses_of(scorer, log, end, cases):
+    """Case -> days of the run-out at P10, P50, P90 (null: later than is known).
+
+    A case is the last purchase (days ago), and what is known beside four earlier ones, 20 days
+    apart, of the product bought most: `quantity`, `came` (days ago), `box` (days ago, type, units)
+    and `used` (kind, days ago, amount).
+    """
+    sku = log.order_lines["sku"].mode()[0]
+
+    def at(days):
+        return log.observed_until.plus(-days).at - 36_000_000_000  # ten hours before midnight
+
+    lines, parcels, reports = [], [], []
+
+    def order(who, number, days, units=1, kind="one_off"):
+        lines.append({"customer_id": who, "order_id": f"{who}-{number}", "line_id": "1",
+                      "occurred_at": at(days), "sku": sku, "quantity": units,
+                      "unit_price": 5.0, "order_type": kind})  # fmt: skip
+
+    def parcel(who, number, days):
+        parcels.append({"shipment_id": f"{who}-{number}", "customer_id": who,
+                        "order_id": f"{who}-{number}", "occurred_at": at(days)})  # fmt: skip
+
+    for number, (last, more) in enumerate(cases):
+        who = f"x{number:04d}"
+        for i in range(5):
+            days = last + 20 * (4 - i)
+            order(who, i, days, more.get("quantity", 1) if i == 4 else 1)
+            if i < 4:
+                parcel(who, i, days - 2)
+        if "came" in more:
+            parcel(who, 4, more["came"])
+        if "box" in more:
+            days, kind, units = more["box"]
+            order(who, "box", days, units, kind)
+            parcel(who, "box", days - 1)
+        reports += [{"usage_id": f"{who}-{i}", "customer_id": who, "sku": sku, "kind": kind,
+                     "occurred_at": at(days), "amount": amount}
+                    for i, (kind, days, amount) in enumerate(more.get("used", ()))]  # fmt: skip
+    tables = {"order_lines": lines, "deliveries": parcels}
+    tables |= {"usage": reports} if reports else {}
+    frames = {name: pl.DataFrame(rows, infer_schema_length=None).with_columns(
+        pl.from_epoch("occurred_at", time_unit="us").dt.replace_time_zone("UTC"))
+        for name, rows in tables.items()}  # fmt: skip
+    raw = ppi_ml.load(frames | {"products": log.products}, currency="EUR", until=end)
+    found = scorer.score(raw, end, everyone=True, allow_stale=True)
+    assert found["customer_id"].tolist() == [f"x{i:04d}" for i in range(len(cases))]
+    return [[np.inf if np.isnan(d) else d for d in row]
+            for row in found[[f"runout_{q}_days" for q in READ]].to_numpy()]  # fmt: skip
+
+
+def never_sooner(found, least):
+    """Whether each case runs out no sooner than the one before, and the last one so much later."""
+    steps = np.array(found)
+    assert (steps[1:] >= steps[:-1] - 1e-9).all()
+    assert steps[-1][1] > steps[0][1] + least
+
+
+def test_a_later_delivery_makes_the_run_out_later(scorer, log, end):
+    came = (28, 27, 25, 20, 12, 8, 5, 3, 1)
+    found = houses_of(scorer, log, end, [(30, {"came": days}) for days in came])
+    never_sooner(found, least=8)
+    for last in (6, 12, 60, 100):  # of a fast pair as well, and of one that is overdue
+        came = range(last, 0, -max(1, last // 8))
+        never_sooner(houses_of(scorer, log, end, [(last, {"came": d}) for d in came]), least=1)
+
+
+def test_what_is_under_way_runs_out_after_what_has_come(scorer, log, end):
+    there, waiting, late = houses_of(scorer, log, end, [
+        (1, {"came": 1}), (1, {}), (20, {}),
+    ])  # fmt: skip
+    assert waiting[1] > there[1]
+    assert late[1] > waiting[1] - 3  # it may come any moment, but it is not there
+
+
+@pytest.mark.parametrize("kind", ["subscription", "replacement", "exchange", "free"])
+def test_what_comes_without_a_purchase_makes_the_run_out_later(scorer, log, end, kind):
+    plain = (30, {"came": 28})
+    boxes = [(30, {"came": 28, "box": (days, kind, 1)}) for days in (25, 15, 6, 2)]
+    never_sooner(houses_of(scorer, log, end, [plain, *boxes]), least=8)
+    sizes = [(30, {"came": 28, "box": (10, kind, units)}) for units in (1, 2, 4, 12)]
+    never_sooner(houses_of(scorer, log, end, sizes), least=5)
+
+
+@pytest.mark.parametrize("kind", ["first_use", "refill"])
+def test_a_later_opening_makes_the_run_out_later(scorer, log, end, kind):
+    plain = (30, {"came": 28})
+    opened = [(30, {"came": 28, "used": [(kind, days, 1.0)]}) for days in (27, 20, 10, 4, 1)]
+    never_sooner(houses_of(scorer, log, end, [plain, *opened]), least=8)
+
+
+def test_the_more_a_device_has_read_the_sooner_it_runs_out(scorer, log, end):
+    read = [(30, {"came": 28, "used": [("telemetry", 1, used)]})
+            for used in (2.0, 0.9, 0.6, 0.3, 0.05)]  # fmt: skip
+    never_sooner(houses_of(scorer, log, end, read), least=5)
+
+
+def test_an_opening_and_a_reading_say_different_things(scorer, log, end):
+    first, refill, read = houses_of(scorer, log, end, [
+        (30, {"came": 28, "used": [("first_use", 20, 1.0), (kind, 1, 1.0)]})
+        for kind in ("first_use", "refill", "telemetry")
+    ])  # fmt: skip
+    assert first == refill
+    assert read[1] < refill[1] - 3
+
+
+def test_the_regression_of_pairs_knows_no_amount_that_training_has_not_seen(scorer):
+    bounds = scorer.bundle.json("glm.json")["staged"]["bounds"]
+    assert {"fact_ln_amount", "fact_amount_over_usual", "log_value"} <= set(bounds)
+    least, most = bounds["fact_ln_amount"]  # one to three packs, each beside those of its kind
+    assert -2 < least < 0 < most < np.log(3) + 2
+    assert "log_age" not in bounds
+
+
+def test_more_never_runs_out_sooner(scorer, log, end):
+    """From a thousandth of a pack to what no training has seen, however long ago."""
+    amounts = (0.001, 0.5, 1, 1.5, 2, 3, 4, 8, 16, 64, 1_000, 100_000)
+    for last in (1, 4, 10, 30, 75):
+        for more in ({"came": max(last - 2, 0)}, {}, {"used": [("telemetry", 1, 0.4)]}):
+            cases = [(last, more | {"quantity": amount}) for amount in amounts]
+            never_sooner(houses_of(scorer, log, end, cases), least=5)
+
+
 def test_what_is_out_of_stock_is_not_reminded_of(scorer, log, end, scores):
     product = scores["product"].mode()[0]
     stock = log.tables["stock"]
@@ -154,7 +295,8 @@ def test_a_run_folder_made_by_parts_holds_the_whole_score_table(run, scorer, log
     pd.testing.assert_frame_equal(found, whole, rtol=1e-12)
     assert found.attrs == whole.attrs == scores.attrs
     assert len(found) > 600
-    listed = run_outs.listed(pl.from_pandas(found), 60)
+    listed = run_outs.listed(pl.from_pandas(found), 60, run_outs.what_they_are(log, SKU))
+    assert listed["category"].null_count() == 0
     assert (run.folder / "run_outs.csv").read_text() == listed.write_csv()
     page = (run.folder / "run_outs.md").read_text()
     assert page == run_outs.to_markdown(listed, end)

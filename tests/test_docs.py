@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -17,6 +18,7 @@ from ppi_ml.shelf import load_plugins, names
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVENTS = ROOT / "docs" / "events.md"
 REFERENCE = ROOT / "docs" / "reference.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -121,6 +123,38 @@ def test_the_family_of_the_architecture_page_is_one(tmp_path):
     built = dataset.build(inputs.load(lines), [Cutoff.parse("2021-05-10", "UTC")], chosen)
     assert built.names == ("weekends__purchases__count__90d", "weekends__purchases__count__365d")
     assert built.values.tolist() == [[1.0, 1.0]]
+
+
+def test_the_text_model_of_the_events_page_reads_in_place_of_the_built_in_one(tmp_path):
+    (source,) = blocks(EVENTS, "python")
+    (asked,) = (text for text in blocks(EVENTS, "yaml") if "plugins:" in text)
+    path = tmp_path / "my_reviews.py"
+    path.write_text(source)
+    config = settings.parse(asked)
+    assert config["plugins"] == [path.name]
+    plugins = load_plugins([path])
+    every = {family.name for family in dataset.families("all", plugins=plugins)}
+    assert set(config["features"]["families"]) == every - {"reviews"}
+    chosen = dataset.families(config["features"]["families"], plugins=plugins)
+    days = [f"2021-{month:02}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+    tables = {
+        "order_lines": [
+            {"order_id": str(i), "line_id": "1", "customer_id": f"c{i:02}", "occurred_at": day}
+            for i, day in enumerate(days)
+        ],
+        "reviews": [
+            {"review_id": str(i), "customer_id": f"c{i:02}", "occurred_at": day,
+             "text": ("Lovely, thanks", "Came LATE", "Hm")[i % 3], "rating": (5, 1, 4)[i % 3]}
+            for i, day in enumerate(days)
+        ],
+    }  # fmt: skip
+    log = inputs.load({name: pl.DataFrame(rows) for name, rows in tables.items()})
+    built = dataset.build(log, [Cutoff.parse("2021-04-01", "UTC")], chosen)
+    assert not any(name.startswith("reviews__") for name in built.names)
+    lovely, late, other = np.nanmean(
+        built.column("my_reviews__text_low__mean").reshape(-1, 3), axis=0
+    )
+    assert 0.05 < lovely < other < 0.5 < late < 0.95
 
 
 @pytest.mark.slow

@@ -187,13 +187,18 @@ def test_zone_currency_and_granularity_are_settled_once(shop, then):
         return cells("refunds", currency=None)(cells("order_lines", currency=None)(shop))
 
     found = drift.between(then, report(yen(shop), timezone="Asia/Tokyo", currency="JPY"))
-    told = {(d.place, d.was, d.now) for d in found if d.gone}
-    assert ("order_lines", "timezone UTC", "Asia/Tokyo") in told
-    assert ("order_lines", "currency EUR", "JPY") in told
+    assert [(d.place, d.was, d.now) for d in found if d.refused] == [
+        ("data.timezone", "UTC", "Asia/Tokyo"), ("data.currency", "EUR", "JPY"),
+    ]  # fmt: skip
+    assert [d.to_text()[:22] for d in found[:2]] == [
+        "  other  data.timezone",
+        "  other  data.currency",
+    ]
+    assert not any(d.gone for d in found)
     unsaid = drift.between(then, report(yen(shop), currency=None))
-    assert {(d.place, d.was, d.now, d.gone) for d in unsaid} == {
-        (name, "currency EUR", "not stated", False) for name in ("order_lines", "refunds")
-    }
+    assert [(d.place, d.was, d.now, d.refused) for d in unsaid] == [
+        ("data.currency", "EUR", "not stated", False)
+    ]
     days = drift.between(then, report(shop, exposures="day"))
     assert [(d.place, d.was, d.now, d.gone) for d in days if d.place == "exposures"] == [
         ("exposures", "granularity instant", "day", False)
@@ -208,6 +213,15 @@ def test_what_no_model_reads_is_told_but_not_missed(shop, then):
     assert {d.place for d in some} == {"surveys", "shipments.promised_at"}
     assert {d.place for d in some if d.gone} == {"shipments.promised_at"}
     assert "the model does not read it" in {d.means for d in some if d.place == "surveys"}.pop()
+
+
+def test_a_column_that_no_model_reads_is_told_but_not_missed(shop, then):
+    bare = report(cells("shipments", carrier=None, region=None)(shop))
+    found = drift.between(then, bare, unread={"shipments.carrier"})
+    assert {d.place: (d.gone, d.means) for d in found} == {
+        "shipments.carrier": (False, "the model does not read it"),
+        "shipments.region": (True, "features made of it are null"),
+    }
 
 
 def test_a_table_that_ended_is_told(shop, then):
@@ -261,5 +275,5 @@ def test_every_table_of_a_shop_can_be_compared(make_shop):
     lost = drift.between(report(early), report(frames | {"usage": frames["usage"].head(0)}))
     assert [d.to_dict() for d in lost if d.gone] == [
         {"place": "usage", "was": f"{early['usage'].height:,} rows", "now": "none",
-         "means": "all its features are null", "gone": True},
+         "means": "all its features are null", "gone": True, "refused": False},
     ]  # fmt: skip

@@ -249,7 +249,9 @@ def test_products_are_needed_where_a_product_is_no_sku(shop):
 def test_columns_that_are_no_text_of_products_are_refused_by_setting(
     pantry, entity, setting, column
 ):
-    with pytest.raises(DataError, match=rf'target\.{setting}: .* "{column}"; it has: sku, categ'):
+    with pytest.raises(
+        DataError, match=rf'target\.{setting}: .* "{column}"; it has: sku, name, categ'
+    ):
         prepared(pantry, entity)
 
 

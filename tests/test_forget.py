@@ -20,6 +20,7 @@ from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import RawTable, load_tables
 from ppi_ml.row_removal import Found, remove, search
 from ppi_ml.runs import PRIVATE
+from ppi_ml.spreadsheet import shown
 
 GONE = ("c3", "c14", "c77", "c120")
 NOBODY = "never-heard-of"
@@ -211,6 +212,21 @@ def test_bundles_whose_events_held_them_are_listed(runs, ids, trained):
     ppi_ml.Scorer.load(own)  # it still stands, whole
 
 
+def test_an_id_that_a_list_for_people_shows_otherwise_is_found(tmp_path):
+    """An apostrophe stands before it there, so that no spreadsheet runs it."""
+    gone, stays = "=1+1", "'=1+1"
+    rows = listed([gone, stays, "c4"])
+    shown(rows).write_csv(tmp_path / "run_outs.csv")
+    (tmp_path / "run_outs.md").write_text(run_outs.to_markdown(rows, "2020-01-01"))
+    done = erasure.forget(Customers([gone]), tmp_path)
+    assert done.found == 1
+    left = pl.read_csv(tmp_path / "run_outs.csv", infer_schema=False)["customer"]
+    assert left.to_list() == ["''=1+1", "c4"]
+    page = (tmp_path / "run_outs.md").read_text()
+    assert (f"| {stays} |" in page, f"| {gone} |" in page, "''" in page) == (True, False, False)
+    assert "The first 2 of 2" in page
+
+
 def test_without_anybody_to_find_no_bundle_is_accused(runs, tmp_path):
     (tmp_path / "none.txt").write_text(NOBODY)
     text = forget("--ids", tmp_path / "none.txt", "--root", runs).stdout
@@ -227,7 +243,7 @@ def test_no_file_of_a_run_but_the_private_ones_names_a_customer(trained):
     public = [p for p in every if not {*p.relative_to(run.folder).parts} & set(PRIVATE)]
     assert {"config.yaml", "load_report.json", "scorecard.md", "manifest.json", "state.json",
             "tuning.json"} <= {p.name for p in public}  # fmt: skip
-    texts = [path.read_text(encoding="utf-8") for path in public]
+    texts = [p.read_text(encoding="utf-8") for p in public if p.suffix != ".png"]  # no text in it
     marks = [mark for c in log.customer_ids for mark in (f'"{c}"', f"| {c} |", f" {c}\n")]
     assert not [mark for mark in marks if any(mark in text for text in texts)]
     private = {p.name for p in every} - {p.name for p in public}
@@ -465,6 +481,7 @@ def test_a_file_without_ids_is_refused(tmp_path, text, message):
         (["--root", "nowhere"], "nowhere: no such folder"),
         (["--data", "nowhere"], "nowhere: expected a folder of tables"),
         (["--data", "configs/demo.yaml"], "events of the source online_retail are not rewritten"),
+        (["--data", "configs/late_delivery.yaml"], "name the file or folder itself"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_before_anything_is_done(
@@ -582,6 +599,45 @@ def test_a_config_says_what_the_column_is_called(make_shop, tmp_path, ids):
     assert paths == {"order_lines/1.parquet", "order_lines/2.parquet", "returns.csv"}
     left = pl.read_csv(folder / "returns.csv", separator=";", infer_schema=False)
     assert not left["Client"].is_in(GONE).any()
+
+
+FLAT = "Client;order_id;order_timestamp\nc3;1;2019-01-01 10:00\nc4;2;2019-01-02 10:00\n"
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_config_of_a_flat_table_names_a_file_too(tmp_path, ids, stated):
+    flat, surveys = tmp_path / "flat.csv", tmp_path / "surveys.csv"
+    flat.write_text(FLAT if stated else FLAT.replace("Client", "customer_id"))
+    surveys.write_text("customer_id,survey_id\nc14,1\nc4,2\n")
+    place = {"path": str(flat), "columns": {"customer_id": "Client"}}
+    data = {
+        "source": "flat", **({} if stated else {"path": str(flat)}),
+        "tables": {"surveys": {"path": str(surveys)}, **({"flat": place} if stated else {})},
+    }  # fmt: skip
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"data": data, "target": {"name": "churn"}}))
+    (tmp_path / "root").mkdir()
+    ended = forget("--ids", ids, "--root", tmp_path / "root", "--data", config)
+    assert ended.exit_code == 0, ended.output
+    assert "c3" not in flat.read_text() and "c4;2" in flat.read_text()
+    assert surveys.read_text() == "customer_id,survey_id\nc4,2\n"
+
+
+def test_a_config_of_a_folder_names_all_its_tables(make_shop, tmp_path, ids):
+    folder = exported(make_shop(), tmp_path / "events")
+    config = tmp_path / "config.yaml"
+    data = {"source": "files", "path": str(folder)}
+    config.write_text(json.dumps({"data": data, "target": {"name": "churn"}}))
+    (tmp_path / "root").mkdir()
+    ended = forget("--ids", ids, "--root", tmp_path / "root", "--data", config, "--json")
+    assert ended.exit_code == 0, ended.output
+    paths = {file["path"].removeprefix(f"{folder}/") for file in json.loads(ended.stdout)["files"]}
+    assert paths == {
+        "order_lines/1.parquet",
+        "order_lines/2.parquet",
+        "returns.csv",
+        "consents.csv",
+    }
 
 
 def test_one_file_of_events(tmp_path, ids):

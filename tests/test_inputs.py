@@ -1,12 +1,16 @@
 """Events in: frames, files, folders and configs."""
 
+import json
+
 import pandas as pd
 import polars as pl
 import pytest
 
+from ppi_ml import instants
 from ppi_ml.config import DataSettings
-from ppi_ml.errors import DataError, UsageError
-from ppi_ml.inputs import data_settings, demo_config, load, load_log
+from ppi_ml.errors import ConfigError, DataError, UsageError
+from ppi_ml.inputs import data_settings, demo_config, load, load_log, plugins_of
+from ppi_ml.instants import Cutoff
 
 LINES = {
     "order_id": ["1", "1", "2"],
@@ -91,6 +95,56 @@ def test_lag_and_end_are_passed_on():
     assert log.customer_ids.to_list() == ["a"]
 
 
+def in_the_future(*moments):
+    """Sixty orders, and some more at these moments."""
+    days = [f"2026-01-{1 + n % 28:02}T10:{n:02}:00" for n in range(60)]
+    times = [*days, *moments]
+    return pd.DataFrame({
+        "order_id": map(str, range(len(times))), "line_id": "1", "customer_id": "a",
+        "occurred_at": times,
+    })  # fmt: skip
+
+
+def test_events_after_the_present_instant_are_quarantined():
+    frame = in_the_future("2026-03-02T10:00:00", "2062-01-05T10:00:00")
+    log = load(frame, now="2026-03-01T12:00:00")  # a day of grace
+    assert log.report.tables["order_lines"].quarantined == {
+        "occurred_at lies after the present instant": 1
+    }
+    assert str(log.observed_until) == "2026-03-02"
+    assert log.report.quarantine["order_lines"]["row"].to_list() == [61]
+
+
+def test_a_log_that_is_read_tomorrow_is_the_same():
+    frame = in_the_future("2062-01-05T10:00:00")
+    prints = {
+        load(frame, now=now).fingerprint for now in ("2026-03-01", "2026-03-02", "2031-01-01")
+    }
+    assert prints == {load(in_the_future()).fingerprint}
+
+
+def test_the_clock_of_this_machine_is_the_present_where_nobody_says_it(folder, monkeypatch):
+    settings = data_settings(folder / "order_lines.csv")
+    assert load_log(settings).report.tables["order_lines"].kept == 3
+    monkeypatch.setattr(instants, "present", lambda: Cutoff.parse("2026-01-07", "UTC").at)
+    for read in (lambda: load(pd.DataFrame(LINES)), lambda: load_log(settings)):
+        with pytest.raises(DataError, match="occurred_at lies after the present instant: 1"):
+            read()
+    assert load_log(settings, now="2026-02-01").report.tables["order_lines"].kept == 3
+
+
+def test_what_a_lag_dates_may_lie_ahead():
+    """A return of today, of which it is only said that it comes 14 days after the order."""
+    flat = pd.DataFrame({
+        "order_id": ["1", "2"], "customer_id": ["a", "b"], "sku": ["x", "x"],
+        "order_timestamp": ["2026-02-01 10:00", "2026-02-27 10:00"], "return_flag": ["yes", "yes"],
+    })  # fmt: skip
+    log = load(flat, lags={"returns": "14d"}, now="2026-03-01")
+    assert log.report.tables["returns"].kept == 2
+    with pytest.raises(DataError, match=r"order_lines: 1 of 2 rows.*after the present instant"):
+        load(flat, lags={"returns": "14d"}, now="2026-02-10")
+
+
 def test_order_lines_are_required():
     with pytest.raises(UsageError, match="order_lines is missing"):
         load({"returns": pd.DataFrame(LINES)})
@@ -136,6 +190,85 @@ def test_order_lines_that_have_more_columns_are_no_flat_table():
 def test_a_config_gives_its_data_section(tmp_path):
     (tmp_path / "c.yaml").write_text(CONFIG)
     assert data_settings(tmp_path / "c.yaml").timezone == "Europe/Berlin"
+
+
+def config_of(folder, data):
+    """A config with a data section, as the path of a file."""
+    (folder / "c.yaml").write_text(json.dumps({"data": data, "target": {"name": "churn"}}))
+    return folder / "c.yaml"
+
+
+def test_a_config_names_a_folder_with_a_file_per_table(folder):
+    (folder / "notes").mkdir()
+    pl.DataFrame(PRODUCTS).write_parquet(folder / "products.parquet")
+    config = config_of(folder, {"source": "files", "path": str(folder)})
+    bare = load_log(data_settings(folder))
+    assert set(bare.tables) == {"order_lines", "products"}
+    assert load_log(data_settings(config)).fingerprint == bare.fingerprint
+    assert load(folder).fingerprint == bare.fingerprint
+    file = {"source": "files", "path": str(folder / "order_lines.csv")}
+    assert set(load_log(data_settings(config_of(folder, file))).tables) == {"order_lines"}
+
+
+def test_what_columns_are_called_stands_beside_the_folder(folder):
+    pl.DataFrame(LINES).rename({"sku": "Article"}).write_csv(folder / "order_lines.csv")
+    stock = folder / "elsewhere.csv"
+    pl.DataFrame(STOCK).write_csv(stock)
+    tables = {"order_lines": {"columns": {"sku": "Article"}}, "stock": {"path": str(stock)}}
+    settings = data_settings(
+        config_of(folder, {"source": "files", "path": str(folder), "tables": tables})
+    )
+    log = load_log(settings)
+    assert log.order_lines["sku"].to_list() == ["x", "y", "x"]
+    assert set(log.tables) == {"order_lines", "stock"}
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"path": "{}/empty"}, UsageError, r"empty: expected order_lines\.csv"),
+        ({"path": "{}/none"}, DataError, "none: no such file, no match"),
+        ({"path": "{}", "tables": {"returns": {"columns": {}}}}, ConfigError,
+         r"data\.tables\.returns: has no path, and .* holds no returns\.csv or returns\.parquet"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_lacks_what_is_asked_for(folder, data, error, message):
+    (folder / "empty").mkdir()
+    data = {"source": "files", **data, "path": data["path"].format(folder)}
+    with pytest.raises(error, match=message):
+        load_log(data_settings(config_of(folder, data)))
+
+
+def test_settings_of_the_data_can_be_changed_at_the_prompt(folder):
+    """As ppi-ml train changes them: of a config whose data lie elsewhere, and of a bare folder."""
+    elsewhere = config_of(folder, {"source": "flat"})  # which needs a path
+    flat = folder / "flat.csv"
+    pl.DataFrame(FLAT).write_csv(flat)
+    sets = [f"data.path={flat}", "data.timezone=Europe/Berlin"]
+    settings = data_settings(elsewhere, sets=sets)
+    assert (settings.path, settings.timezone) == (str(flat), "Europe/Berlin")
+    assert plugins_of(elsewhere, sets) == ()
+    like = DataSettings(source="dataframes", timezone="Europe/Berlin", currency="EUR")
+    changed = ["data.timezone=Asia/Tokyo", "data.tables.order_lines.columns.channel=sku"]
+    settings = data_settings(folder / "order_lines.csv", like, changed)
+    assert (settings.timezone, settings.currency) == ("Asia/Tokyo", "EUR")
+    lines = settings.tables["order_lines"]
+    assert (lines.path, lines.columns) == (str(folder / "order_lines.csv"), {"channel": "sku"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ("tune.trials=5", UsageError, "--set tune.trials: only data is read here"),
+        ("data.path=x", UsageError, "--set data.path: .*order_lines.csv says it already"),
+        ("data.timezone=Mars", ConfigError, 'data.timezone: unknown time zone "Mars"'),
+        ("data.timezon=UTC", ConfigError, "Did you mean data.timezone"),
+        ("data.timezone", ConfigError, "expected a setting such as"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(folder, setting, error, message):
+    with pytest.raises(error, match=message):
+        data_settings(folder / "order_lines.csv", sets=[setting])
 
 
 def test_a_file_holds_order_lines(folder):

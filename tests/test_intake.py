@@ -376,13 +376,13 @@ def test_products_have_neither_customers_nor_dates():
     got = read(products(), name="products", zone=LONDON, lag_days=3)
     assert (got.report.kept, got.report.repaired, got.report.quarantined) == (3, {}, {})
     assert got.frame.rows() == [
-        ("a", "Tea", None, "Grocery", "Own", 0.5, "KG", "yes"),
-        ("b", "Cups", None, "Kitchen", None, None, None, "no"),
-        ("c", "Tea", None, "Grocery", "Own", 250.0, "G", "yes"),
+        ("a", None, "Tea", None, "Grocery", "Own", 0.5, "KG", "yes"),
+        ("b", None, "Cups", None, "Kitchen", None, None, None, "no"),
+        ("c", None, "Tea", None, "Grocery", "Own", 250.0, "G", "yes"),
     ]
     assert got.frame.columns == list(TABLES["products"].names)
     assert (got.report.first, got.report.last, got.report.late_share) == (None, None, None)
-    assert got.notes == ("products: unknown, because there is no column category_group",)
+    assert got.notes == ("products: unknown, because there is no column name, category_group",)
 
 
 def test_products_are_not_told_by_days_whatever_the_source_says():
@@ -409,7 +409,7 @@ PRODUCTS_QUARANTINED = {
     "no sku": ({"sku": [" ", "a", "b"]}, "sku missing"),
     "perhaps consumable": (
         {"consumable": ["perhaps", "yes", None]},
-        "consumable must be one of yes, no (or true, false, 1, 0)",
+        "consumable must be one of yes, no (or true, false, 1, 0, y, n, t, f)",
     ),
 }
 
@@ -460,7 +460,7 @@ def test_stock_is_sorted_by_time_and_has_no_customers():
 STOCK_QUARANTINED = {
     "a bad word": (
         {"available": ["sold out", "yes", "no"]},
-        "available must be one of yes, no (or true, false, 1, 0)",
+        "available must be one of yes, no (or true, false, 1, 0, y, n, t, f)",
     ),
     "no word": ({"available": ["", "yes", "no"]}, "available missing"),
     "no sku": ({"sku": [None, "a", "a"]}, "sku missing"),

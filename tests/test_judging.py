@@ -60,7 +60,8 @@ def judged(material, plan):
 def test_everybody_is_judged_at_every_test_cutoff(judged, plan, material):
     _, table = judged
     keys = ["customer_id", "cutoff", "eligible", "purchased", "days"]
-    assert table.columns == [*keys, "model", "half"]
+    assert table.columns[:7] == [*keys, "model", "half"]
+    assert all(name.startswith("no_event_by_") for name in table.columns[7:])
     assert table["cutoff"].unique().sort().to_list() == [str(c) for c in plan.outer.test]
     assert not table.select("customer_id", "cutoff").is_duplicated().any()
     assert table["model"].is_between(0, 1).all()
@@ -157,6 +158,7 @@ def test_the_table_holds_the_curve_of_the_model(curves, judged, plan):
     assert (np.diff(survival, axis=1) <= 0).all() and (survival <= 1).all() and (survival > 0).all()
     assert np.abs(survival[:, -1] - table["model"].to_numpy()).max() < 1e-6
     assert survival[:, -1] == pytest.approx(judged[1]["model"].to_numpy())
+    assert judged[1].select(names).equals(table.select(names)), "churn reads the same curves"
     assert table["rule"].to_numpy() == pytest.approx(np.exp(-0.6))
 
 

@@ -1,9 +1,12 @@
 """Every notebook is stored without outputs and runs from a clean kernel."""
 
+import inspect
 import json
 from pathlib import Path
 
 import pytest
+
+from ppi_ml import plots
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECONDS = 300
@@ -23,6 +26,14 @@ def test_no_outputs_are_stored(path):
     left = [cell["source"] for cell in code_cells(path) if cell["outputs"]]
     counted = [cell["source"] for cell in code_cells(path) if cell["execution_count"]]
     assert (left, counted) == ([], [])
+
+
+def test_every_figure_is_shown_in_one():
+    shown = "".join("".join(cell["source"]) for path in NOTEBOOKS for cell in code_cells(path))
+    figures = [name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))]
+    assert len(figures) == 4
+    drawn = {name: f"plots.{name}(" for name in figures} | {"customer_curves": "curves.plot("}
+    assert [name for name, call in drawn.items() if call not in shown] == []
 
 
 @pytest.mark.slow

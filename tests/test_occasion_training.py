@@ -17,7 +17,7 @@ from tests.moments import TRUTH_DAYS, day
 from typer.testing import CliRunner
 
 from ppi_ml import bundle as bundles
-from ppi_ml import cli, dry_run, training
+from ppi_ml import cli, dry_run, plots, training
 from ppi_ml.config import Config
 from ppi_ml.errors import ConfigError, DataError, IntegrityError, NotTrainableError, UsageError
 from ppi_ml.instants import Cutoff
@@ -25,6 +25,7 @@ from ppi_ml.occasion_scoring import OccasionScorer
 from ppi_ml.occasions import LATER, standing
 from ppi_ml.progress import Progress
 from ppi_ml.scoring import Scorer
+from ppi_ml.shelf import shelf
 
 TARGETS = ("late_delivery", "low_review", "return_risk")
 FAMILIES = {
@@ -40,6 +41,10 @@ SETTINGS = {
 }  # fmt: skip
 VALUES = {"late_delivery": [], "low_review": ["probability_of_condition", "probability_if"],
           "return_risk": []}  # fmt: skip
+targets = shelf("ppi_ml.targets", "TARGET")
+CLOSED = {"late_delivery": "every parcel that was promised for a day has come",
+          "low_review": "there is a review of every such order",
+          "return_risk": "everything was sent back"}  # fmt: skip
 each_target = pytest.mark.parametrize("target", TARGETS)
 when = "2025-06-20"
 """A cutoff near the end of the record, with events after it."""
@@ -100,6 +105,10 @@ def test_the_run_says_what_was_judged(runs, target):
     assert LATER in set(told["trigger"])
     first = told.filter(pl.col("trigger") != LATER)
     assert headline(run, metric="auc") == pytest.approx(auc(first), abs=1e-6)
+    (panel,) = plots.calibration_at(run).axes
+    expected = f"{first['model'].sum():,.0f} predicted, {first['happened'].sum():,} came"
+    assert panel.get_title("left") == f"{targets[target].question}\n{expected}"
+    assert [path.name for path in (run.folder / "plots").iterdir()] == ["calibration.png"]
     text = run.scorecard.to_text()
     assert "First time asked" in text
     assert "purchase" not in text.lower()
@@ -287,12 +296,20 @@ def test_one_customer_has_the_row_of_the_batch_exactly(runs, target):
 
 
 @each_target
-def test_one_customer_of_whom_nothing_is_open(runs, target):
+def test_one_customer_of_whom_nothing_is_open_has_the_row_of_the_batch(runs, target):
+    """The same status, and the same reason of the four or five that there are."""
     _, scorer = runs[target]
     table = scorer.score(shop(), when)
-    quiet = sorted(set(shop().customer_ids) - set(table["customer_id"]))[0]
-    with pytest.raises(DataError, match=f"nothing is open that {target} asks"):
-        scorer.one(events_of(quiet, when), when)
+    quiet = sorted(set(shop().customer_ids) - set(table["customer_id"]))[:30]
+    batch = scorer.score(shop(), when, ids=quiet).astype(object)
+    batch = batch.where(batch.notna(), None).set_index("customer_id", drop=False)
+    asked = batch[batch["status"] == "not_eligible"].drop_duplicates("reason")
+    assert len(asked) > 1
+    for customer, expected in asked.iterrows():
+        said = scorer.one(events_of(customer, when), when)
+        assert said.rows == [said.values] == [expected.to_dict()]
+        assert (said.status, said.curves) == ("not_eligible", None)
+        assert said.values["reason"].startswith("nothing is open: ")
 
 
 @each_target
@@ -323,7 +340,8 @@ def test_some_customers_by_id(runs, target):
         open_: "scored", quiet: "not_eligible", later: "no_history", "nobody": "no_history",
     }  # fmt: skip
     reasons = found.set_index("customer_id")["reason"].to_dict()
-    assert (reasons[quiet], reasons[later]) == ("nothing is open", "no order before the cutoff")
+    assert reasons[later] == "no order before the cutoff"
+    assert reasons[quiet] == f"nothing is open: {CLOSED[target]}"
     mine = found[found["status"] == "scored"].reset_index(drop=True)
     theirs = table[table["customer_id"] == open_].reset_index(drop=True)
     assert_frame_equal(mine, theirs, check_exact=True)

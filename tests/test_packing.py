@@ -192,4 +192,8 @@ def test_trees_of_one_member_are_not_those_of_another(model, trained, tmp_path):
 def test_the_tables_of_a_log_are_described(trained):
     tables = packing.tables_of(trained[1])
     assert set(tables) == {"order_lines", "returns"}
-    assert tables["order_lines"] == {"observed_from": "2018-01-01", "granularity": "instant"}
+    told = dict(tables["order_lines"])
+    assert told.pop("filled").keys() == {
+        "order_id", "line_id", "sku", "quantity", "unit_price", "order_type"
+    }  # fmt: skip
+    assert told == {"observed_from": "2018-01-01", "granularity": "instant"}

@@ -102,3 +102,16 @@ def test_a_failure_leaves_no_parts_behind(scores, tmp_path):
         pair_scores.write(parts(), tmp_path, keys=KEYS, notes=NOTES, horizon=HORIZON,
                           cutoff=CUTOFF)  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_cell_of_the_list_is_run_by_a_spreadsheet(scores, tmp_path):
+    """The table and the page hold the ids as they are: nobody opens these in one."""
+    formula = '=HYPERLINK("http://x","y")'
+    named = pl.when(pl.col("status") == "scored").then(pl.lit(formula)).otherwise("product")
+    odd = scores.with_columns(customer_id=pl.format("={}", "customer_id"), product=named)
+    table, listed, page = written(parts_of(odd, 3), tmp_path / "run")
+    cells = pl.read_csv(listed.encode(), infer_schema=False)
+    assert cells["customer"].str.starts_with("'=c").all()
+    assert set(cells["product"]) == {f"'{formula}"}
+    assert set(table["product"].dropna()) == {formula}
+    assert "| =c" in page

@@ -68,7 +68,7 @@ def ticks_of(axis):
 def assert_readable(figure):
     """No text is cut off by the border of the figure, and none covers another."""
     figure.draw_without_rendering()
-    texts = [figure._suptitle]
+    texts = [figure._suptitle, *filter(None, [figure._supxlabel])]
     for ax in figure.axes:
         texts += [*ax.texts, ax._left_title, ax.xaxis.label, ax.yaxis.label]
         texts += [*ticks_of(ax.xaxis), *ticks_of(ax.yaxis)]
@@ -257,10 +257,11 @@ RATE = RANDOM.gamma(1.0, 0.01, 600)
 SURVIVAL = np.exp(-RATE[:, None] * GRID)
 WAIT = RANDOM.exponential(1 / RATE)
 DAYS, OBSERVED = np.minimum(WAIT, 90.0), WAIT <= 90
+OWN = plots.Judged(DAYS, OBSERVED, GRID, SURVIVAL)
 
 
 def test_points_and_bars_of_every_horizon():
-    figure = plots.calibration_at(DAYS, OBSERVED, GRID, SURVIVAL, [20, 90], bins=6)
+    figure = plots.calibration_at(OWN, [20, 90], bins=6)
     assert len(figure.axes) == 2
     for ax, horizon in zip(figure.axes, (20, 90), strict=True):
         by_then = OBSERVED & ~(horizon < DAYS)
@@ -274,14 +275,17 @@ def test_points_and_bars_of_every_horizon():
         for bar, share, n in zip(bars.get_segments(), table.actual, table.count, strict=True):
             ends = binomtest(round(share * n), n).proportion_ci(0.95, method="wilson")
             assert bar[:, 1] == pytest.approx([ends.low, ends.high], abs=1e-6)
-        said = f"order within {horizon} days\n{expected.sum():,.0f} predicted, {by_then.sum()} did"
+        said = f"{expected.sum():,.0f} predicted, {by_then.sum()} came"
+        said = f"purchase within {horizon} days\n{said}"
         assert ax.get_title("left") == said
         assert ax.get_xlim() == ax.get_ylim()
 
 
 @pytest.mark.parametrize("horizons", [[30], [10, 30], [7, 30, 90], [7, 30, 60, 90]])
 def test_calibration_is_readable(horizons):
-    assert_readable(plots.calibration_at(DAYS, OBSERVED, GRID, SURVIVAL, horizons))
+    figure = plots.calibration_at(OWN, horizons)
+    assert_readable(figure)
+    assert figure._supxlabel.get_text().startswith("600 rows in up to 10 groups")
 
 
 @pytest.mark.parametrize(
@@ -293,13 +297,15 @@ def test_calibration_is_readable(horizons):
         ("reaches day 90", {"horizons": [91]}),
         ("expected shape", {"days": DAYS[:-1]}),
         ("bool", {"observed": OBSERVED.astype(int)}),
+        ("nothing to draw", {"days": [], "observed": [], "survival": SURVIVAL[:0]}),
     ],
 )
 def test_wrong_input_of_calibration(said, change):
     given = {"days": DAYS, "observed": OBSERVED, "grid": GRID, "survival": SURVIVAL}
     given |= {"observed": [*OBSERVED[:-1], False], "horizons": [30, 90]} | change
     with pytest.raises(UsageError, match=said):
-        plots.calibration_at(**given)
+        horizons = given.pop("horizons")
+        plots.calibration_at(plots.Judged(**given), horizons)
 
 
 # --- coverage

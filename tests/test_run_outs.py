@@ -1,5 +1,6 @@
 """The list of who runs out of what: order, words, and what is left out of it."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 from tests import shops
 
+import ppi_ml
 from ppi_ml import run_outs, score_table
 from ppi_ml.entities import PRODUCT
 from ppi_ml.models.asked import Asked, Nudge
@@ -153,6 +155,48 @@ def test_markdown_of_the_first_rows_says_how_many_there_are():
     assert run_outs.to_markdown(listed, "2019-10-01", listed.height) == whole
     told = run_outs.to_markdown(listed.head(2), "2019-10-01", 1_200)
     assert "## The first 2 of 1,200" in told
+
+
+def test_markdown_shows_at_most_three_rows_of_a_customer():
+    """The pantry of a wholesale customer must not hide everybody else's."""
+    pantry = [row("shop", f"p{i:03d}", 5, 1) for i in range(200)]
+    others = [row(f"c{i:02d}", "tea", 9 + i, 5 + i) for i in range(60)]
+    listed = run_outs.listed(table(*pantry, *others), HORIZON)
+    text = run_outs.to_markdown(listed, "2019-10-01")
+    body = [line.split(" | ")[0] for line in text.splitlines() if line.startswith(("| c", "| s"))]
+    assert body[1:4] == ["| shop"] * 3  # after the head
+    assert body[4:] == [f"| c{i:02d}" for i in range(47)]
+    assert "## The first 50 of 260" in text
+    assert "at most 3 of a customer" in " ".join(text.split())
+    assert listed.height == 260
+    # what is kept of ranges, one after the other, is what is kept of the whole
+    kept = run_outs.first(listed.head(150))
+    kept = run_outs.first(pl.concat([kept, listed.tail(110)]))
+    assert run_outs.to_markdown(kept, "2019-10-01", 260) == text
+
+
+def test_products_are_called_what_the_catalogue_calls_them():
+    log = ppi_ml.load({
+        "order_lines": pl.DataFrame({"customer_id": ["a"], "order_id": ["1"], "line_id": ["1"],
+                                     "occurred_at": ["2019-01-01"], "sku": ["085"]}),
+        "products": pl.DataFrame({"sku": ["085", "86"], "name": ["Tea, green", ""],
+                                  "category": ["", "soap"]}),
+    })  # fmt: skip
+    told = run_outs.what_they_are(log, shops.SKU)
+    scores = table(row("a", "085", 20, 13), row("a", "86", 21, 14), row("a", "new", 22, 15))
+    listed = run_outs.listed(scores, HORIZON, told)
+    assert listed.columns[:4] == ["customer", "product", "name", "category"]
+    assert listed.select("product", "name", "category").rows() == [
+        ("085", "Tea, green", None), ("86", None, "soap"), ("new", None, None)
+    ]  # fmt: skip
+    assert "| a | 085 | Tea, green |  |" in run_outs.to_markdown(listed, "2019-10-01")
+    # nothing to say, no column: of categories, without a catalogue, and with an empty one
+    bare = replace(log, tables={"order_lines": log.tables["order_lines"]})
+    for more in (run_outs.what_they_are(log, shops.CATEGORY),
+                 run_outs.what_they_are(bare, shops.SKU), None):  # fmt: skip
+        assert run_outs.listed(scores, HORIZON, more).columns[2] == "runs out about"
+    pantry = shops.load(shops.pantry())
+    assert run_outs.what_they_are(pantry, shops.SKU).columns == ["product", "category"]
 
 
 def test_markdown_explains_its_columns():

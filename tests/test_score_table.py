@@ -58,8 +58,11 @@ def table(*hazards, reading="repurchase", days=()):
     return score_table.scored(data, curves, days, reading, ASKED, FIXED)
 
 
-def asked_for(made, ids, eligible):
-    return score_table.exactly(made, ids, np.array(eligible), 180, {"cutoff": "c", **FIXED})
+def asked_for(made, ids, eligible, absent=(), denied=()):
+    why = pl.Series([None if is_one else "silent" for is_one in eligible], dtype=pl.String)
+    denied = pl.Series(list(denied), dtype=pl.String)
+    always = {"cutoff": "c", **FIXED}
+    return score_table.exactly(made, ids, why, dict(absent), always, denied)
 
 
 def test_every_reading_is_pinned_here():
@@ -129,6 +132,41 @@ def test_rows_that_are_not_scored_have_no_values():
     assert set(values.row(0)) == set(values.row(1)) == {None}
     told = score_table.to_pandas(found)
     assert told[VALUES["repurchase"]].isna().all(axis=1).tolist() == [True, True, False]
+
+
+def test_who_is_not_scored_is_told_why():
+    """A denial before anything else; who is in no table never ordered."""
+    made = table(SOON, MAYBE, NEVER)
+    found = asked_for(
+        made, ["b", "x", "y", "a", "c", "z"], [True, False, True], {"y": "it was cancelled"}, "cz"
+    )
+    assert found.select("customer_id", "status", "reason").rows() == [
+        ("b", "not_eligible", "silent"),
+        ("x", "no_history", "no purchase before the cutoff"),
+        ("y", "no_history", "it was cancelled"),
+        ("a", "scored", None),
+        ("c", "no_consent", "denied profiling"),
+        ("z", "no_consent", "denied profiling"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("least", "reasons"),
+    [
+        (1, [None, None, "no purchase in the last 180 days", "no purchase in the last 180 days"]),
+        (3, ["bought on fewer than 3 days", None, "no purchase in the last 180 days",
+             "no purchase in the last 180 days"]),
+    ],
+)  # fmt: skip
+def test_a_row_is_not_asked_about_for_one_reason_that_holds(least, reasons):
+    entity, names = Entity(PAIR, least=least), pl.Series(list("abcd"))
+    silent, bought = np.array([180.0, 9.0, 181.0, 500.0]), np.array([2, 3, 2, 7])
+    data = Dataset(
+        entity, (CUTOFF,), (0, 4), pl.DataFrame(dict.fromkeys(entity.keys, names)),
+        np.zeros((4, 1), np.float32), silent, bought, ("x",), (), {},
+    )  # fmt: skip
+    assert score_table.why_not(data, 180).to_list() == reasons
+    assert [why is None for why in reasons] == data.eligible(180).tolist()
 
 
 def test_a_day_beyond_the_curve_is_refused():

@@ -15,6 +15,7 @@ import pytest
 from ppi_ml import bundle as bundles
 from ppi_ml import dataset
 from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.events import RawTable, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.scoring import Scorer
 
@@ -236,6 +237,18 @@ def test_a_log_of_other_money_or_another_clock_is_refused(scorer, log, other, me
         scorer.score(replace(log, **other), END)
 
 
+def test_a_currency_that_the_table_alone_told_counts_too(scorer, log, monkeypatch):
+    """Of a config that leaves it open the bundle knows what the events of the training said."""
+    told = scorer.bundle.manifest["data"]["currency"]
+    assert told == log.currency == "GBP"
+    data = scorer.config.data.model_copy(update={"currency": None})
+    config = scorer.config.model_copy(update={"data": data})
+    monkeypatch.setattr(scorer, "config", config)
+    assert len(scorer.score(log, END)) > 0
+    with pytest.raises(DataError, match="trained on GBP, this log is in EUR"):
+        scorer.score(replace(log, currency="EUR"), END)
+
+
 # ------------------------------------------------------------------ requests
 def line(day, customer="z", **more):
     return {"customer_id": customer, "order_id": day, "line_id": 1, "occurred_at": day, **more}
@@ -274,13 +287,37 @@ def test_a_date_without_a_time_may_be_asked_about_at_a_time(scorer):
             "one customer, got 2",
         ),
         ({"order_lines": [line("2019-11-01", quantity=-3)]}, DataError, "quantity"),
-        ({"order_lines": [line("2019-11-01", order_type="free")]}, DataError, "no purchase"),
         ({"order_lines": [line("yesterday")]}, DataError, "occurred_at"),
     ],
 )
 def test_a_request_that_breaks_its_contract_is_refused(scorer, events, error, message):
     with pytest.raises(error, match=message):
         scorer.one(events, "2019-12-01")
+
+
+FREE = line("2019-11-01", order_type="free")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([FREE], "no purchase before the cutoff, only order lines of the type free"),
+        ([FREE, line("2019-11-02", order_type="subscription")],
+         "no purchase before the cutoff, only order lines of the type free, subscription"),
+        ([line("2019-12-01T00:03:00")], "no purchase before the cutoff"),
+    ],
+)  # fmt: skip
+def test_one_without_a_purchase_has_the_row_of_the_batch(scorer, log, lines, reason):
+    said = scorer.one({"order_lines": lines}, "2019-12-01")
+    assert (said.customer_id, said.status, said.values["reason"]) == ("z", "no_history", reason)
+    assert list(said.rows) == [said.values]
+    assert [said.values[name] for name in VALUES] == [None] * len(VALUES)
+    assert len(said.curves.cumulative) == 0
+    frame = pl.DataFrame(lines, infer_schema_length=None).with_columns(known_at="occurred_at")
+    own = load_tables({"order_lines": RawTable(frame)}, timezone=log.timezone)
+    batch = scorer.score(own, "2019-12-01", ids=["z"], allow_stale=True).astype(object)
+    told = batch.where(batch.notna(), None).to_dict("records")
+    assert told == [said.values]
 
 
 def test_now_is_the_cutoff_if_none_is_given(scorer):

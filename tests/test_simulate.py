@@ -374,7 +374,7 @@ def test_an_order_is_what_one_customer_bought_at_one_time():
 
 
 def test_scans_are_the_openings_of_refills(lively):
-    scans = lively.tables["usage"]
+    scans = lively.tables["usage"].filter(pl.col("kind") != "telemetry")
     scanning = scans.select("customer_id", "sku").unique()
     pairs = lively.truth.with_row_index("pair").join(scanning, on=["customer_id", "sku"])
     assert 0.3 < pairs.height / lively.truth.height < 0.6
@@ -383,8 +383,48 @@ def test_scans_are_the_openings_of_refills(lively):
         & (pl.col("opened_at") < BEGIN + timedelta(days=DAYS))
     )
     key = ["customer_id", "sku", "occurred_at", "amount"]
-    expected = opened.rename({"opened_at": "occurred_at"}).select(key)
+    packs = pl.col("packs").cast(pl.Float64)
+    expected = opened.with_columns(amount=packs).rename({"opened_at": "occurred_at"}).select(key)
     assert_frame_equal(scans.select(key).sort(key), expected.sort(key))
+    kinds = scans.sort("occurred_at").group_by("customer_id", "sku", maintain_order=True)
+    kinds = kinds.agg(first=pl.col("kind").first(), later=pl.col("kind").slice(1).n_unique())
+    assert (kinds["first"] == "first_use").all()
+    assert set(scans["kind"]) == {"first_use", "refill"}
+    assert kinds["later"].max() == 1  # refills
+
+
+def test_readings_add_up_to_what_was_consumed():
+    metered = of(replace(LIVELY, telemetry=1.0, usage=0.0), customers=12)
+    read = metered.tables["usage"]
+    assert set(read["kind"]) == {"telemetry"}
+    size = dict(metered.tables["products"].select("sku", "unit_size").iter_rows())
+    factors, bought = factors_of(metered), refills_of(metered)
+    readings = 0
+    for pair, row in enumerate(metered.truth.iter_rows(named=True)):
+        own = read.filter(pl.col("customer_id") == row["customer_id"], pl.col("sku") == row["sku"])
+        own = own.sort("occurred_at").with_columns(pl.col("amount").cum_sum())
+        stop = min(in_days(row["lapsed_at"]), in_days(row["left_at"]))
+        arrivals = [(arrived, amount) for _, arrived, amount in bought[pair]]
+        for at, packs in own.select("occurred_at", "amount").gather_every(5).iter_rows():
+            end = in_days(at)
+            assert end < stop
+            came = [a for a in arrivals if a[0] < end]
+            _, consumed, _ = replay(row["rate"], factors[pair], came, stop, end)
+            assert packs * size[row["sku"]] == pytest.approx(consumed, abs=0.05 * size[row["sku"]])
+            readings += 1
+    assert readings > 100
+    assert read["amount"].min() > 0
+    gaps = read.sort("customer_id", "sku", "occurred_at").select(
+        pl.col("occurred_at").diff().over("customer_id", "sku").drop_nulls()
+    )
+    assert gaps["occurred_at"].dt.total_days().min() >= 6
+
+
+def test_a_switch_of_reports_changes_nothing_else():
+    plain, read = of(LIVELY, customers=40), of(LIVELY, customers=40, telemetry=0.9, usage=0.0)
+    assert plain.tables["order_lines"].equals(read.tables["order_lines"])
+    assert plain.truth.equals(read.truth)
+    assert "usage" not in of(LIVELY, customers=40, telemetry=0.0, usage=0.0).tables
 
 
 def test_the_log_loads_whole(lively):

@@ -71,10 +71,18 @@ def test_stale_order_lines_are_used_all_the_same_and_the_note_says_so(log_of):
     assert "more silent than they may be" in notes[0]
 
 
-def test_no_event_within_half_a_year_is_stale(log_of):
+@pytest.mark.parametrize(("date", "days"), [("2026-11-02", 180), ("2027-05-29", 388)])
+def test_a_silence_of_more_than_half_a_year_is_told_in_full(log_of, date, days):
     log = log_of(daily(1, 5))
-    with pytest.raises(DataError, match="is 180 days old"):
-        staleness.check(log, cutoff("2027-05-29"), 2, allow_stale=False)
+    with pytest.raises(DataError, match=f"is {days} days old, and at most 2 days are expected"):
+        staleness.check(log, cutoff(date), 2, allow_stale=False)
+
+
+def test_events_of_which_none_is_known_yet_have_no_age(log_of):
+    late = [("a", "2026-05-01T12:00:00", {"known_at": "2026-06-01T00:00:00"})]
+    log = log_of(late, start="2026-04-01")
+    with pytest.raises(DataError, match="order_lines: no event is known before 2026-05-20, and"):
+        staleness.check(log, cutoff("2026-05-20"), 2, allow_stale=False)
 
 
 @pytest.mark.parametrize("allow_stale", [False, True])

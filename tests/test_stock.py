@@ -230,6 +230,31 @@ def test_an_outage_on_a_day_leaves_the_whole_days_before_it_in_a_table_of_days()
     assert waits(log) == {"a-t1": (3.0, True), "b-t1": (3.0, False), "c-t1": (3.0, False)}
 
 
+def why(log, wanted=None, entity=SKU):
+    """What is said where the training rows of these cutoffs show no purchase."""
+    cutoffs = ("2019-05-15", NOW)
+    data = shops.built(log, *cutoffs, entity=entity, names=["refills"], wanted=wanted)
+    found = labels.durations(
+        data, entities.prepared(log, entity), Cutoff.parse(LATER, log.timezone)
+    )
+    assert not found.observed.any()
+    return labels.nobody_bought(
+        data, entities.prepared(log, entity), Cutoff.parse(LATER, log.timezone)
+    )
+
+
+def test_where_stock_hides_every_purchase_it_is_the_stock_that_is_blamed():
+    again = [("a", "t1", "2019-06-10T10:00:00")]
+    gone = [(sku, "2019-05-10T00:00:00", False) for sku in ("t1", "t2", "c1")]
+    there = [(sku, "2019-05-10T00:00:00", True) for sku in ("t1", "t2", "c1")]
+    blamed = "by the table stock, what customers buy was out of stock"
+    assert why(log_of(*gone, lines=again)).startswith(blamed)
+    none = Wanted(180, in_stock=True)
+    assert why(log_of(*gone, lines=again), none).startswith(blamed)  # no rows at all
+    late = f"nobody bought between the training cutoffs and {LATER}; load newer events"
+    assert why(log_of(*gone)) == why(log_of(*there)) == why(log_of(*there), none) == late
+
+
 def test_customers_know_no_outages():
     """Who waits for anything at all is not waiting for one product."""
     from ppi_ml import dataset

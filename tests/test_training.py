@@ -29,7 +29,7 @@ from ppi_ml.tuning import Search
 GOLDEN = Path(__file__).parent / "golden/tiny_run.json"
 FILES = {
     "config.yaml", "load_report.json", "quarantine", "bundle", "scorecard.json", "scorecard.md",
-    "predictions.parquet", "tuning.json", "backtest.parquet",
+    "predictions.parquet", "tuning.json", "backtest.parquet", "plots",
 }  # fmt: skip
 TINY = {
     "target.horizon": "45d",
@@ -89,7 +89,12 @@ def test_the_files_of_a_run_tell_the_same_story(run, small):
     card = json.loads((run.folder / "scorecard.json").read_text())
     assert card == run.scorecard.to_dict()
     assert card == bundles.load(run.bundle).json("scorecard.json")
-    assert json.loads((run.folder / "load_report.json").read_text()) == small.report.to_dict()
+    why = json.loads((run.folder / "tuning.json").read_text())["why"]
+    assert f"The stages: {why}." in card["notes"]
+    assert why == bundles.load(run.bundle).manifest["stages"]["why"]
+    told = json.loads((run.folder / "load_report.json").read_text())
+    assert told | {"checks": None} == small.report.to_dict()
+    assert told["checks"]["ahead"] == dict.fromkeys(small.tables, 0)
     scores = pl.read_parquet(run.folder / "predictions.parquet")
     assert scores["status"].unique().to_list() == ["scored"]
     assert scores["cutoff"].unique().to_list() == [str(small.observed_until)]
@@ -294,7 +299,7 @@ def test_a_short_history_ships_unjudged(log_of, tmp_path):
     assert run.verdict.status == "unjudged"
     assert "too short" in run.verdict.text
     assert (run.cutoffs, run.n_test) == ((), 0)
-    assert {path.name for path in run.folder.iterdir()} == FILES - {"backtest.parquet"}
+    assert {path.name for path in run.folder.iterdir()} == FILES - {"backtest.parquet", "plots"}
     assert len(Scorer.load(run.bundle).score(log, "2025-03-02"))
 
 

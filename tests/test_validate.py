@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from ppi_ml import bundle, cli, last_training
+from ppi_ml import bundle, cli, instants, last_training
+from ppi_ml.config import Config
 from ppi_ml.inputs import data_settings
+from ppi_ml.instants import Cutoff
 
 LINES = """order_id,line_id,customer_id,occurred_at,sku,quantity,unit_price
 1,1,ann.lee@example.com,2026-01-05 10:00,x,1,3.50
@@ -67,11 +69,21 @@ def test_json_holds_all_of_it(shop):
     assert not any(name in json.dumps(told) for name in CUSTOMERS)
 
 
-def test_events_of_tomorrow_are_counted(shop):
-    late = "3,1,ann.lee@example.com,2199-01-05 10:00,x,1,3.50\n"
-    (shop / "order_lines.csv").write_text(LINES + late)
+def test_events_after_the_present_are_quarantined_and_those_of_today_counted(shop, monkeypatch):
+    monkeypatch.setattr(instants, "present", lambda: Cutoff.parse("2026-01-10 09:00", "UTC").at)
+    late = "3,1,ann.lee@example.com,{},x,1,3.50\n"
+    (shop / "returns.csv").unlink()
+    today = LINES + late.format("2026-01-10 10:00")
+    (shop / "order_lines.csv").write_text(today)
     lines = ppi_ml("validate", shop, "--quiet").stdout.splitlines()
     assert lines[lines.index("in the future:") + 1].split() == ["1", "order_lines"]
+    (shop / "order_lines.csv").write_text(
+        today + late.format("2199-01-05 10:00").replace("3,", "4,")
+    )
+    ended = ppi_ml("validate", shop, "--quiet")
+    assert ended.exit_code == 3
+    assert "quarantined          1  occurred_at lies after the present instant" in ended.stdout
+    assert "order_lines: 20.0% of the rows are unusable" in ended.stderr
 
 
 @pytest.mark.parametrize("suffix", ["json", "txt", "html"])
@@ -155,6 +167,57 @@ def test_a_table_that_ended_long_before_the_orders_is_gone(shop):
     config.write_text(json.dumps({"data": patient, "target": {"name": "churn"}}))
     ended = ppi_ml("validate", config, "--against", before, "--quiet")
     assert ended.exit_code == 0, ended.output
+
+
+def in_berlin(folder, currency="EUR"):
+    """The report of a config that says zone and currency, both of which files do not tell."""
+    lines = pl.read_csv(folder / "order_lines.csv")
+    lines.with_columns(currency=pl.lit(currency)).write_csv(folder / "order_lines.csv")
+    config, before = folder.parent / "berlin.yaml", folder.parent / "before.json"
+    data = {"source": "files", "path": str(folder), "timezone": "Europe/Berlin"}
+    config.write_text(json.dumps({"data": data, "target": {"name": "churn"}}))
+    assert ppi_ml("validate", config, "--out", before, "--quiet").exit_code == 0
+    return config, before
+
+
+def test_a_folder_is_read_in_zone_and_money_of_what_it_is_compared_with(shop):
+    """As ppi-ml score reads it; else every table would differ in its zone, products too."""
+    folder = many(shop.parent / "many")
+    (folder / "products.csv").write_text("sku,category\nx,tea\n")
+    _, before = in_berlin(folder)
+    pl.read_csv(folder / "order_lines.csv").drop("currency").write_csv(folder / "order_lines.csv")
+    ended = ppi_ml("validate", folder, "--against", before, "--json", "--quiet")
+    assert ended.exit_code == 0, ended.output
+    told = json.loads(ended.stdout)
+    assert told["drift"]["found"] == []
+    assert {s["timezone"] for s in told["summaries"].values()} == {"Europe/Berlin"}
+    assert told["summaries"]["order_lines"]["money"] == "EUR"
+    text = ppi_ml("validate", folder, "--against", before, "--quiet").stdout
+    assert "read in days of Europe/Berlin, money in EUR" in text.splitlines()
+
+
+def test_another_zone_or_currency_is_told_once_and_fails(shop):
+    folder = many(shop.parent / "many")
+    config, before = in_berlin(folder)
+    asked = ("--set", "data.timezone=UTC")
+    for data in (folder, config):
+        ended = ppi_ml("validate", data, *asked, "--against", before, "--quiet")
+        assert ended.exit_code == 3
+        lines = ended.stdout.splitlines()
+        assert [line for line in lines if "now UTC" in line] == [
+            "  other  data.timezone: Europe/Berlin; now UTC: days are other days, so scoring "
+            "refuses it"
+        ]
+        assert f"the model of {before} counts otherwise: data.timezone; read the" in ended.stderr
+        assert "not there any more" not in ended.stderr
+    lines = pl.read_csv(folder / "order_lines.csv")
+    lines.with_columns(currency=pl.lit("USD")).write_csv(folder / "order_lines.csv")
+    ended = ppi_ml("validate", config, "--against", before, "--quiet")  # it states no currency
+    assert ended.exit_code == 3
+    assert "  other  data.currency: EUR; now USD: scoring refuses it" in ended.stdout
+    ended = ppi_ml("validate", folder, "--against", before, "--quiet")
+    assert ended.exit_code == 3
+    assert "column currency holds USD; expected EUR only" in ended.stderr
 
 
 WRONG = {
@@ -246,8 +309,40 @@ def test_what_the_model_does_not_read_may_go(brand, trained, tmp_path):
     assert ppi_ml("validate", brand, "--against", run, "--quiet").exit_code == 3
 
 
-def test_the_tables_that_a_model_reads(trained):
-    assert last_training.read(trained[0].folder).reads == {"order_lines", "returns"}
+def test_what_a_model_reads_of_a_log(trained):
+    found = last_training.read(trained[0].folder)
+    assert found.reads == {"order_lines", "returns"}
+    assert {"order_lines.channel", "returns.reason"} <= found.unread
+    assert not {"order_lines.promo_code", "returns.sku"} & found.unread
+    assert (found.settings.timezone, found.settings.currency) == (trained[1].timezone, "GBP")
+
+
+def test_a_column_that_no_feature_is_made_of_may_go(brand, trained):
+    path = brand.parent / "brand/returns.parquet"
+    whole = pl.read_parquet(path)
+    whole.with_columns(reason=pl.lit("too small")).write_parquet(path)
+    before = brand.parent / "before.json"
+    assert ppi_ml("validate", brand, "--out", before, "--quiet").exit_code == 0
+    whole.drop("reason").write_parquet(path)
+    run = shutil.copytree(trained[0].folder, brand.parent / "run")
+    shutil.copy(before, run / "load_report.json")
+    ended = ppi_ml("validate", brand, "--against", run, "--quiet")
+    assert ended.exit_code == 0, ended.output
+    assert "  moved  returns.reason: filled in 100.0% of the rows; now no such" in ended.stdout
+    assert ppi_ml("validate", brand, "--against", before, "--quiet").exit_code == 3  # who knows
+
+
+def test_a_folder_is_read_as_its_own_newest_training_was(brand, trained, tmp_path, monkeypatch):
+    """By the names of its columns too, which a folder does not tell."""
+    run = shutil.copytree(trained[0].folder, tmp_path / "mlruns/runs" / trained[0].folder.name)
+    told = Config.read(brand).to_dict()
+    told["data"]["tables"]["returns"]["columns"] = {"sku": "sku_of_shop"}
+    (run / "config.yaml").write_text(json.dumps(told))
+    rename_column(brand, "returns", "sku")
+    monkeypatch.chdir(tmp_path)
+    ended = ppi_ml("validate", "brand", "--quiet")
+    assert ended.exit_code == 0, ended.output
+    assert f"drift since {run.relative_to(tmp_path)}: none" in ended.stdout
 
 
 LOGGED = ("order_lines", "returns", "surveys", "consents", "stock")
@@ -273,7 +368,27 @@ def test_what_no_family_needs_is_not_read(tmp_path, families, entity, reads):
     (tmp_path / "load_report.json").write_text(
         '{"tables": {"a": {}}, "summaries": {"a": {"columns": {}}}}'
     )
-    assert last_training.read(tmp_path).reads == reads
+    found = last_training.read(tmp_path)
+    assert found.reads == reads
+    assert bool(found.unread) == ("one_of_their_own" not in families)
+
+
+@pytest.mark.parametrize(
+    ("rows", "unread"),
+    [({}, True), ({"product": "department", "group": None}, False),
+     ({"product": "sku", "group": "department"}, False)],
+)  # fmt: skip
+def test_what_a_product_is_is_read(tmp_path, rows, unread):
+    files = {
+        "state.json": {"tables": {"products": {}}},
+        "features.json": {"families": []},
+        "target.json": {"entity": "customer_product", "rows": rows},
+    }
+    bundle.save(tmp_path / "bundle", files, {})
+    (tmp_path / "load_report.json").write_text(
+        '{"tables": {"a": {}}, "summaries": {"a": {"columns": {}}}}'
+    )
+    assert ("products.department" in last_training.read(tmp_path).unread) == unread
 
 
 def test_a_damaged_bundle_is_no_measure(brand, trained, tmp_path):
@@ -318,6 +433,13 @@ def test_files_are_known_by_the_place_where_they_lie(runs, tmp_path):
     flat = {"source": "flat", "path": str(lines)}
     assert newest(lines) == new
     assert newest(tmp_path / "many") is None  # the folder has parcels too
+    both = runs("20260402T000000", name="f", data={"source": "files", "path": "many"})
+    assert newest(tmp_path / "many") == both
+    every = {n: {"path": f"many/{n}.csv"} for n in ("order_lines", "shipments")}
+    named = runs("20260403T000000", name="g", data={"source": "files", "tables": every})
+    assert newest(tmp_path / "many") == named
+    runs("20260404T000000", name="h", data={"source": "files", "path": "gone"})
+    assert newest(tmp_path / "many") == named
     assert newest(lines) != runs("20260501T000000", name="e", data=flat).parent
     assert newest(lines).name.startswith("some-20260501")
 

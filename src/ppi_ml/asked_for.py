@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 from ppi_ml import dataset, entities, occasions
-from ppi_ml.config import Config, ModelSettings
+from ppi_ml.config import Config, ModelSettings, Section, TargetSettings
 from ppi_ml.declare import Baseline, Family, Target
 from ppi_ml.entities import Entity
 from ppi_ml.errors import ConfigError
 from ppi_ml.models.probability import STAGES
 from ppi_ml.models.readings import READINGS
+from ppi_ml.nouns import NOUNS
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 
 _OF_CURVES = ("stages", "processes", "season", "members")
 """Settings of `model` that say how a survival curve is built, and nothing else."""
+_OF_PAIRS = ("product", "group", "least_purchases", "nudge")
+"""Settings of `target` that say something of products that a customer buys, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,7 @@ def asked_for(config: Config) -> AskedFor:
     targets = shelf("ppi_ml.targets", "TARGET", plugins)
     target = cast(Target, targets[config.target.name])
     _check_kind(target)
-    if target.kind == "probability":
-        _check_settings(target, config)
+    _check_settings(target, config)
     owner = target if target.of is None else cast(Target, targets[target.of])
     if owner.of is not None or (owner.entity, owner.kind, owner.event) != (
         target.entity, target.kind, target.event,
@@ -86,26 +89,49 @@ def _check_kind(target: Target) -> None:
 
 
 def _check_settings(target: Target, config: Config) -> None:
-    """`ConfigError` naming what was set for a curve, of which a question about orders has none."""
-    usual = ModelSettings()
-    wrong = [
-        f"model.{name}"
-        for name in _OF_CURVES
-        if getattr(config.model, name) != getattr(usual, name)
-    ]
+    """`ConfigError` naming every setting that says nothing of what the target asks."""
+    of_others, of_curves = _of_others(target, config), _of_curves(target, config)
+    wrong = {**of_others, **of_curves}
+    if not wrong:
+        return
+    lines = [f"{path}: {why}; leave it out" for path, why in wrong.items()]
+    if of_others:
+        lines.append(f"{target.name} asks about {NOUNS[target.entity].many}")
+    if of_curves:
+        lines.append(
+            f"{target.name} is a probability without a curve. Its stages ({', '.join(STAGES)}) are "
+            "chosen on earlier periods; what can be set of its model are model.trees, "
+            "model.max_rows and tune.trials, tune.minutes, tune.workers"
+        )
+    raise ConfigError("\n".join(lines))
+
+
+def _of_others(target: Target, config: Config) -> dict[str, str]:
+    """Path -> why, of what was set for pairs and is no pair's, or for customers and is a pair's."""
+    if target.entity == entities.PAIR:
+        own = _changed(config.model, ModelSettings(), ("processes",))
+        return {f"model.{name}": "is of customers alone; pairs have their own" for name in own}
+    found = _changed(config.target, TargetSettings(name=target.name), _OF_PAIRS)
+    return {f"target.{name}": "is of pairs of a customer and a product alone" for name in found}
+
+
+def _of_curves(target: Target, config: Config) -> dict[str, str]:
+    """Path -> why, of what was set for a curve, of which a question about orders has none."""
+    if target.kind != "probability":
+        return {}
+    wrong = [f"model.{name}" for name in _changed(config.model, ModelSettings(), _OF_CURVES)]
     if config.tune.objective not in ("auto", target.metric):
         wrong.append("tune.objective")
-    if wrong:
-        raise ConfigError(
-            "\n".join(f"{path}: is of survival curves alone; leave it out" for path in wrong)
-            + f"\n{target.name} is a probability without a curve. Its stages "
-            f"({', '.join(STAGES)}) are chosen on earlier periods; what can be set of its model "
-            "are model.trees, model.max_rows and tune.trials, tune.minutes, tune.workers"
-        )
+    return dict.fromkeys(wrong, "is of survival curves alone")
+
+
+def _changed(settings: Section, usual: Section, names: Iterable[str]) -> list[str]:
+    """The settings among these that are not at their default."""
+    return [name for name in names if getattr(settings, name) != getattr(usual, name)]
 
 
 def entity_of(name: str, config: Config) -> Entity:
-    """What a row is about, as the config says it; what it says of pairs is nothing to customers."""
+    """What a row is about, as the config says it."""
     if name == entities.CUSTOMER:
         return entities.ONE_CUSTOMER
     if name in (entities.ORDER, entities.LINE):

@@ -13,6 +13,7 @@ import polars as pl
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US
 from ppi_ml.ledger import Ledger
+from ppi_ml.load_report import TAKEN_AS
 from ppi_ml.schema import Column
 
 EARLIEST = DAY_US  # 1970-01-02: an empty time is often exported as the epoch, so that day is out
@@ -81,7 +82,10 @@ def read_id(cells: pl.Series, column: Column) -> Cells:
 
 
 def read_choice(cells: pl.Series, column: Column) -> Cells:
-    """One of the column's words, however it spells them; an empty cell is null or the default."""
+    """One of the column's words, however it spells them; an empty cell is null or the default.
+
+    What is none of them breaks a rule, or counts as repaired where the column says what it is then.
+    """
     read = read_text(cells, column)
     values = read.values.str.to_lowercase()
     if column.spellings:
@@ -89,8 +93,12 @@ def read_choice(cells: pl.Series, column: Column) -> Cells:
         values = values.str.replace(r"^(\d+)\.0$", "$1").replace(dict(column.spellings))
     values = values.fill_null(column.default) if column.fills else values
     unknown = ~values.is_in(column.choices).fill_null(True)
-    rule = f"{column.name} must be {column.rule}"
-    return Cells(values, {**_missing(values, column), rule: unknown}, read.repaired)
+    rules = {**_missing(values, column), f"{column.name} must be {column.rule}": unknown}
+    if column.otherwise is None:
+        return Cells(values, rules, read.repaired)
+    values = values.set(unknown | values.is_null(), column.otherwise)
+    taken = {f"{rule}{TAKEN_AS}{column.otherwise}": rows for rule, rows in rules.items()}
+    return Cells(values, {}, {**taken, **read.repaired})
 
 
 def read_number(cells: pl.Series, column: Column) -> Cells:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.models.hazard import STAGES, add_trees, with_stages
 from ppi_ml.models.mixture import WEIGHTS, Mixture
+from ppi_ml.nouns import NOUNS, Noun
 from ppi_ml.questions import Question, is_sure, row_losses
 from ppi_ml.recipe import HALVES, HEDGED, STAGED, Material, Recipe
 from ppi_ml.splits import Fold
@@ -36,13 +38,15 @@ _ALONE, _MEAN = "process ", "mean"
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to learn from: customers, and waits that ended in a purchase.
+    """How much there is to learn from: customers or pairs, and waits that ended in a purchase.
 
-    A purchase ends one wait for every training cutoff since the one before it.
+    A purchase ends one wait for every training cutoff since the one before it. `noun` says what
+    the `many` are.
     """
 
-    customers: int
+    many: int
     purchases: int
+    noun: Noun = NOUNS[CUSTOMER]
 
     @classmethod
     def of(cls, material: Material, fold: Fold) -> Size:
@@ -51,7 +55,9 @@ class Size:
             data, waits = material.part(fold)
         except NotTrainableError:
             return cls(0, 0)
-        return cls(data.customers.n_unique(), int(waits.observed.sum()))
+        entity = data.entity
+        many = data.keys.select(entity.keys).n_unique()
+        return cls(many, int(waits.observed.sum()), NOUNS[entity.name])
 
     @property
     def thin(self) -> bool:
@@ -127,7 +133,7 @@ def said(chosen: Recipe, size: Size, asked: str, losses: Mapping[str, float], me
     shown = f" ({metric} at level on forward folds: {listed})" if losses else ""
     if asked != "auto":
         return f"{asked} was asked for{shown}"
-    known = f"with {size.customers:,} customers and {size.purchases:,} waits to learn from,"
+    known = f"with {size.many:,} {size.noun.many} and {size.purchases:,} waits to learn from,"
     if not losses:
         shown = "; too little history for forward folds"
     if chosen.stages == STAGES[0]:

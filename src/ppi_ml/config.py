@@ -29,8 +29,9 @@ from pydantic import (
 )
 
 from ppi_ml import settings
-from ppi_ml.errors import ConfigError, UsageError
+from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.instants import parse_days, parse_zone
+from ppi_ml.schema import MOST_QUARANTINED, table_named
 
 
 def _length(value: object, least: int) -> int:
@@ -73,6 +74,7 @@ def _moment(value: object) -> object:
 
 
 # An SQLAlchemy URL: dialect://user:password@host/database?name=value
+_URL = "postgresql+pg8000://user:${PASSWORD}@host/shop"
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _ACCOUNT = re.compile(r"^[\w+]+://[^:/]*:([^@]*)@")
 _SECRETS = re.compile(r"(?i)(?:passw(?:or)?d|pwd|secret|token|api_?key)\w*(?:=|%3D)([^&;%]*)")
@@ -83,7 +85,7 @@ def _without_secret(value: object) -> object:
     if not isinstance(value, str) or _VARIABLE.fullmatch(value):
         return value
     if "://" not in value:
-        raise ValueError("expected a URL such as postgresql+pg8000://user:${PASSWORD}@host/shop")
+        raise ValueError(f"expected a URL such as {_URL}")
     account = _ACCOUNT.search(value)
     secrets = [*([account[1]] if account else []), *_SECRETS.findall(value)]
     if any(secret and not _VARIABLE.fullmatch(secret) for secret in secrets):
@@ -97,6 +99,7 @@ def _without_secret(value: object) -> object:
 Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
 Lag = Annotated[int, *_days(0)]
 Length = Annotated[int, *_days(1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
@@ -141,7 +144,8 @@ class DataSettings(Section):
     source: str
     """A name on the sources shelf: online_retail, files ..."""
     path: str | None = None
-    """What the source reads; null: the copy that ships, where there is one."""
+    """What the source reads; null: the copy that ships, where there is one. Source files: a folder
+    with a file per table, each named after its table."""
     url: Url | None = None
     """Source sql: an SQLAlchemy URL; ${NAME} stands for an environment variable."""
     tables: dict[str, TableSettings] = {}
@@ -159,10 +163,21 @@ class DataSettings(Section):
     """Pretend that the log ends there: a date (00:00 in the zone) or an instant."""
     keep_months: Count | None = None
     """Drop older events at load, counted in the report; null keeps everything."""
-    max_quarantined: Annotated[Number, Field(ge=0, le=1)] = 0.05
-    """Share of unusable rows above which loading fails."""
+    max_quarantined: Share | dict[str, Share] = MOST_QUARANTINED
+    """Share of unusable rows above which loading fails: of every table, or by table, as in
+    {order_lines: 0.3}; tables that are not named then have 0.05."""
     max_staleness: Lag = 2
     """How old the last event of a table may be at the cutoff when scoring."""
+
+    @field_validator("max_quarantined")
+    @classmethod
+    def _only_of_tables(cls, shares: float | dict[str, float]) -> float | dict[str, float]:
+        for name in shares if isinstance(shares, dict) else ():
+            try:
+                table_named(name)
+            except DataError as error:
+                raise ValueError(str(error)) from error
+        return shares
 
     @field_validator("lags")
     @classmethod
@@ -187,12 +202,18 @@ class DataSettings(Section):
         place = {"files": "path", "sql": "query"}.get(self.source)
         if place is None:
             return self
+        if self.source == "files" and self.path is not None:
+            return self  # its files say which tables there are
         if self.source == "sql" and not self.url:
-            raise ValueError("source sql needs data.url, such as postgresql+pg8000://host/shop")
+            raise ValueError(f"source sql needs data.url, such as {_URL}")
+        folder = "data.path, a folder with a file per table, or "
+        either = folder if self.source == "files" else ""
         for name in ("order_lines", *self.tables):
             table = self.tables.get(name)
             if table is None or getattr(table, place) is None:
-                raise ValueError(f"source {self.source} needs data.tables.{name} with a {place}")
+                raise ValueError(
+                    f"source {self.source} needs {either}data.tables.{name} with a {place}"
+                )
         return self
 
 
@@ -293,7 +314,7 @@ class ModelSettings(Section):
     processes: Annotated[
         tuple[Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "gaps"], ...], Field(min_length=1)
     ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
-    """Curves only: purchase processes that feed the first stage."""
+    """Curves of customers only: purchase processes that feed the first stage."""
     season: Literal["auto", "off"] = "auto"
     """Curves only. auto: a seasonal term where the history is long enough for one."""
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"

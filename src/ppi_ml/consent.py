@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import polars as pl
 
+from ppi_ml import consent_rows
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
 
-TABLE, PURPOSE = "consents", "profiling"
+TABLE, PURPOSE = consent_rows.TABLE, consent_rows.PURPOSE
 REASON = "denied profiling"
 """Why such a customer is not scored, as the score table says it."""
 _WEIGHTS = {"customer_id": pl.String, "known": pl.Int64, "weight": pl.Int64}
@@ -125,6 +126,9 @@ def said(log: EventLog) -> str:
             "denied it at an earlier cutoff is in no row of that one."
         )
     report = log.report.tables.get(TABLE)
-    rules = {} if report is None else report.quarantined
-    lost = sum(count for rule, count in rules.items() if rule != _REPEATED)
+    if report is None:
+        return told
+    lost = sum(count for rule, count in report.quarantined.items() if rule != _REPEATED)
+    if report.rows_guessed:
+        told += f" {report.rows_guessed:,} rows whose granted cannot be read count as a no."
     return told + (f" {lost:,} rows are quarantined and could not be heeded." if lost else "")

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
     from ppi_ml.events import EventLog
 
-_HISTORY: Mapping[str, tuple[str, ...]] = {CUSTOMER: ("cadence",), PAIR: ("cadence", "refills")}
+_HISTORY: Mapping[str, tuple[str, ...]] = {
+    CUSTOMER: ("cadence",),
+    PAIR: ("cadence", "house", "refills"),
+}
 _PART_OF: Mapping[str, tuple[str, ...]] = {ORDER: (CUSTOMER,), LINE: (ORDER, CUSTOMER)}
 _ROW = ("silent_us", "purchases")
 States = dict[str, dict[str, State]]
@@ -214,7 +217,7 @@ def _entities_of(family: object) -> tuple[str, ...]:
 def for_the_model(
     chosen: Sequence[Family], entity: str = CUSTOMER, plugins: Sequence[Plugin] = ()
 ) -> list[Family]:
-    """The families with those among them which the curve is made of: cadence, for pairs refills.
+    """The families, with those that curves are made of: cadence; for pairs refills and house.
 
     Where one was not asked for, its columns reach the smooth models only, not the trees.
     """

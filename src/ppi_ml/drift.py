@@ -30,9 +30,11 @@ _NO_CURRENCY = "XXX"
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference at `place` (table or table.column): what it was, what it is, what it means.
+    """One difference at `place`: what it was, what it is, what it means.
 
-    `gone`: something that the model of then reads is not there any more.
+    `place` is a table, table.column, or the setting that holds for all tables (data.timezone,
+    data.currency). `gone`: something that the model of then reads is not there any more; `refused`:
+    scoring refuses the log for it.
     """
 
     place: str
@@ -40,10 +42,11 @@ class Drift:
     now: str
     means: str
     gone: bool = False
+    refused: bool = False
 
     def to_text(self) -> str:
         """The difference as one line for people."""
-        mark = "gone" if self.gone else "moved"
+        mark = "gone" if self.gone else "other" if self.refused else "moved"
         return f"  {mark:<6} {self.place}: {self.was}; now {self.now}: {self.means}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,9 +55,14 @@ class Drift:
 
 
 def between(
-    then: Told, now: Told, *, stale: Collection[str] = (), read: Collection[str] | None = None
+    then: Told,
+    now: Told,
+    *,
+    stale: Collection[str] = (),
+    read: Collection[str] | None = None,
+    unread: Collection[str] = (),
 ) -> tuple[Drift, ...]:
-    """Everything that differs, table by table.
+    """Everything that differs: what holds for all tables, then table by table.
 
     Args:
         then: the load report of the training.
@@ -62,9 +70,10 @@ def between(
         stale: tables of today that ended long before the order lines did.
         read: tables that the model reads; None: all. What it does not read is told like the rest,
             but is never `gone`.
+        unread: columns ("table.column") that it does not read, likewise.
     """
     before, after = _tables(then), _tables(now)
-    found: list[Drift] = []
+    found = list(_of_all(before, after))
     for name in {**before, **after}:
         needed = read is None or name in read
         nulls = "all its features are null" if needed else "the model does not read it"
@@ -77,7 +86,7 @@ def between(
                 end = f"nothing since {after[name]['last'][:10]}, though the order lines go on"
                 means = "scoring refuses it, or leaves it out with --allow-stale"
                 found.append(Drift(name, "up to date", end, means, needed))
-            found += _of_table(name, before[name], after[name], needed)
+            found += _of_table(name, before[name], after[name], needed, unread)
     return tuple(found)
 
 
@@ -94,9 +103,33 @@ def _rows(table: Told) -> str:
     return f"{table['summary']['rows']:,}"
 
 
-def _of_table(name: str, old: Told, new: Told, needed: bool) -> Iterator[Drift]:
+def _of_all(before: Told, after: Told) -> Iterator[Drift]:
+    """Zone and currency, which are the same in all tables of a log."""
+    (zone, money), (zone_now, money_now) = map(_zone_and_money, (before, after))
+    if zone and zone_now and zone != zone_now:
+        means = "days are other days, so scoring refuses it"
+        yield Drift("data.timezone", zone, zone_now, means, refused=True)
+    if money and money_now and money != money_now:
+        unknown = _NO_CURRENCY in (money, money_now)
+        means = "nobody says whether it is the same money" if unknown else "scoring refuses it"
+        was, now = ("not stated" if code == _NO_CURRENCY else code for code in (money, money_now))
+        yield Drift("data.currency", was, now, means, refused=not unknown)
+
+
+def _zone_and_money(tables: Told) -> tuple[str | None, str | None]:
+    """What the tables of a log are in; None where none of them says it."""
+    told = [table["summary"] for table in tables.values()]
+    money = (summary["money"] for summary in told if summary["money"])
+    return (told[0]["timezone"] if told else None), next(money, None)
+
+
+def _of_table(
+    name: str, old: Told, new: Told, needed: bool, unread: Collection[str]
+) -> Iterator[Drift]:
     was, now = old["summary"], new["summary"]
-    yield from _settled(name, was, now, needed)
+    if was["granularity"] != now["granularity"]:
+        means = "ages of events are counted otherwise than in training"
+        yield Drift(name, f"granularity {was['granularity']}", now["granularity"], means)
     rows = (was["newest_rows"], now["newest_rows"])
     pace, paces = was["rows_per_day"] or 0.0, now["rows_per_day"] or 0.0
     if min(rows) >= FEWEST_ROWS and max(pace, paces) > PACE_FACTOR * min(pace, paces):
@@ -105,23 +138,9 @@ def _of_table(name: str, old: Told, new: Told, needed: bool) -> Iterator[Drift]:
     yield from _of_load(name, old, new)
     for column, before in was["columns"].items():
         if column in now["columns"]:
-            yield from _of_column(f"{name}.{column}", before, now["columns"][column], rows, needed)
-
-
-def _settled(name: str, was: Told, now: Told, needed: bool) -> Iterator[Drift]:
-    """What holds for all rows of a table: zone, currency, and whether it has times or days."""
-    if was["timezone"] != now["timezone"]:
-        means = "days are other days, so scoring refuses it"
-        yield Drift(name, f"timezone {was['timezone']}", now["timezone"], means, needed)
-    money = (was["money"], now["money"])
-    if money[0] != money[1]:
-        unknown = _NO_CURRENCY in money
-        means = "nobody says whether it is the same money" if unknown else "scoring refuses it"
-        said = ["not stated" if code == _NO_CURRENCY else str(code) for code in money]
-        yield Drift(name, f"currency {said[0]}", said[1], means, needed and not unknown)
-    if was["granularity"] != now["granularity"]:
-        means = "ages of events are counted otherwise than in training"
-        yield Drift(name, f"granularity {was['granularity']}", now["granularity"], means)
+            place = f"{name}.{column}"
+            read = needed and place not in unread
+            yield from _of_column(place, before, now["columns"][column], rows, read)
 
 
 def _of_load(name: str, old: Told, new: Told) -> Iterator[Drift]:
@@ -156,6 +175,7 @@ def _of_column(
             return
         missing = "empty everywhere" if now["given"] else "no such column"
         means = "its default stands everywhere" if after else "features made of it are null"
+        means = means if needed else "the model does not read it"
         yield Drift(place, f"filled in {before:.1%} of the rows", missing, means, needed)
     elif after and now["given"] and not (was["given"] and before):
         yield Drift(place, told, f"filled in {after:.1%} of the rows", _UNKNOWN)

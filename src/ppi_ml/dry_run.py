@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppi_ml import consent, entities, inputs, occasion_training, training
+from ppi_ml import consent, entities, occasion_training, training, training_log
 from ppi_ml.asked_for import AskedFor, asked_for
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
@@ -16,7 +16,7 @@ def describe(config: Config, log: EventLog | None = None) -> str:
         log: its events; if None they are read as the config says.
     """
     found = asked_for(config)
-    log = inputs.load_log(config.data, found.plugins) if log is None else log
+    log = training_log.read(config, found.plugins, log)
     if found.entity.is_occasion:
         return _described(config, log, found)
     folds = training.plan_of(consent.permitted(log), config, of_pairs=found.entity.is_pair)

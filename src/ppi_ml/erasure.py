@@ -17,15 +17,14 @@ from typing import Any
 
 import polars as pl
 
-from ppi_ml import run_outs
+from ppi_ml import run_outs, spreadsheet
 from ppi_ml.bundle import MANIFEST
-from ppi_ml.config import Config
-from ppi_ml.customer_list import NAMES, Customers
+from ppi_ml.customer_list import Customers
 from ppi_ml.errors import IntegrityError, UsageError
+from ppi_ml.event_files import files_of
 from ppi_ml.progress import Progress
 from ppi_ml.row_removal import SUFFIXES, Found, remove, replaced, search
 from ppi_ml.runs import PRIVATE
-from ppi_ml.schema import TABLES
 
 _LIST, _PAGE = "run_outs.csv", "run_outs.md"
 _DATED = re.compile(r"^As known on (\S+)\. ", re.MULTILINE)
@@ -116,7 +115,7 @@ def forget(
         customers: whom to forget.
         root: the folder with runs, artifacts and predictions.
         data: events, of which the rows are removed as well: a folder with a file per table, a file,
-            or a config whose source is `files`. None: no events are touched.
+            or a config whose source is `files` or `flat`. None: no events are touched.
         dry_run: only say what would be done.
         progress: where to tell what is being done; None says nothing.
 
@@ -127,7 +126,7 @@ def forget(
     """
     say = progress or Progress(quiet=True)
     below, links = _below(Path(root))
-    places = below | ({} if data is None else _events(Path(data)))
+    places = below | ({} if data is None else files_of(Path(data)))
     bundles, paths, unread = _sorted_out(p for p in places if not _is_list(p, customers))
     found, damaged = dict[Path, Found](), list[Path]()
     with say.stage("looking for them", len(paths)) as step:
@@ -176,48 +175,6 @@ def _is_list(path: Path, customers: Customers) -> bool:
     return customers.origin is not None and path.resolve() == customers.origin.resolve()
 
 
-def _events(data: Path) -> dict[Path, str | None]:
-    """The files of events, with the column that must say whose a row is; None: if there is one."""
-    if data.suffix in (".yaml", ".yml"):
-        settings = Config.read(data).data
-        if settings.source != "files":
-            raise UsageError(
-                f"{data}: events of the source {settings.source} are not rewritten; name a folder "
-                "of tables, or remove the rows where they come from"
-            )
-        ours = {n: t for n, t in settings.tables.items() if n in TABLES and TABLES[n].of_customers}
-        found: dict[Path, str | None] = {}
-        for name, table in ours.items():
-            if table.path is None:
-                raise UsageError(f"{data}: {name} is no file; remove the rows where it comes from")
-            column = table.columns.get(NAMES[0], NAMES[0])
-            found |= dict.fromkeys(_files(Path(table.path).expanduser()), column)
-        return found
-    if data.is_dir():
-        return {file: _needed(file.relative_to(data)) for file in _files(data)}
-    if data.is_file() and data.suffix.lower() in SUFFIXES:
-        return {data: NAMES[0]}
-    raise UsageError(f"{data}: expected a folder of tables, a CSV or Parquet file, or a config")
-
-
-def _files(path: Path) -> list[Path]:
-    """A file, all tables of a folder, or what a glob names; `UsageError` if that is nothing."""
-    if path.is_file():
-        return [path]
-    root = path if path.is_dir() else Path(path.anchor)
-    pattern = "**/*" if path.is_dir() else str(path.relative_to(root))
-    found = sorted(p for p in root.glob(pattern) if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not found:
-        raise UsageError(f"{path}: no such file, no match, or no table in the folder")
-    return found
-
-
-def _needed(place: Path) -> str | None:
-    """The column that a file of a folder of tables must have: its name tells what it holds."""
-    table = TABLES.get(Path(place.parts[0]).stem)
-    return NAMES[0] if table is not None and table.of_customers else None
-
-
 def _sorted_out(
     places: Iterable[Path],
 ) -> tuple[dict[Path, dict[str, Any]], list[Path], list[Path]]:
@@ -254,8 +211,11 @@ def _rewrite(path: Path, customers: Customers, column: str | None) -> None:
         dated = _DATED.search(page.read_text(encoding="utf-8"))
         if dated is not None:
             rows = pl.read_csv(path, infer_schema=False)
+            meant = pl.all().map_elements(spreadsheet.meant, pl.String)
+            first = run_outs.first(rows).with_columns(meant)
+            text = run_outs.to_markdown(first, dated[1], rows.height)
             with replaced(page) as place:
-                place.write_text(run_outs.to_markdown(rows, dated[1]), encoding="utf-8")
+                place.write_text(text, encoding="utf-8")
 
 
 def _held(bundles: Mapping[Path, Mapping[str, Any]], hits: Mapping[Path, Found]) -> Iterator[Held]:

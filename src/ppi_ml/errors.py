@@ -2,7 +2,8 @@
 
     PpiError                      1  something went wrong inside
     ├── UsageError                2  a command or call that cannot be understood
-    │   └── ConfigError           2  a wrong setting; the message starts with its path
+    │   ├── ConfigError           2  a wrong setting; the message starts with its path
+    │   └── InputError            2  arrays or settings that an estimator cannot use
     ├── DataError                 3  the events break their contract
     │   └── NotTrainableError     3  a model or baseline that these events cannot train, and why
     └── IntegrityError            4  a damaged, foreign or incomplete bundle
@@ -28,6 +29,10 @@ class UsageError(PpiError):
 
 class ConfigError(UsageError):
     """A wrong setting; the message starts with the path to it."""
+
+
+class InputError(UsageError, ValueError):
+    """Arrays or settings that an estimator cannot use; also scikit-learn's `ValueError`."""
 
 
 class DataError(PpiError):

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ppi_ml.admission import Terms, admit_all
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.event_table import EventTable, with_period
 from ppi_ml.instants import Cutoff, parse_zone
-from ppi_ml.intake import Admitted, RawTable, admit, settle_currency
+from ppi_ml.intake import RawTable, settle_currency
+from ppi_ml.limits import Caller, Limits
 from ppi_ml.load_report import LoadReport
-from ppi_ml.schema import TABLES, table_named
+from ppi_ml.schema import MOST_QUARANTINED, TABLES, table_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,16 +189,20 @@ def load_tables(
     known_lag: Mapping[str, int] = _NO_LAG,
     until: object = None,
     keep_months: int | None = None,
-    max_quarantined: float = 0.05,
+    max_quarantined: Limits = MOST_QUARANTINED,
+    now: object = None,
+    caller: Caller = "config",
 ) -> EventLog:
     """Raw tables in, a validated log out; its report says what became of every row.
 
     `timezone` is the business zone, `currency` the one currency (None: whatever the tables say),
     `known_lag` maps a table to the days after which its rows were known, where they do not say.
     `until` pretends that the log ends there; `keep_months` drops what is older at its end, but not
-    what still holds (stock) or has no dates (products).
-    `DataError` if the tables break their contract, more than the share `max_quarantined` of a
-    table included; `UsageError` for an unknown zone or a date that is none.
+    what still holds (stock) or has no dates (products). `max_quarantined` is the share of a table
+    that may be unusable, for all or by name; `now` the present instant, after which nothing can
+    have occurred (None: not looked at); `caller` who is told what to do about a refusal.
+    `DataError` if the tables break their contract; `UsageError` for an unknown zone, a share or a
+    date that is none.
     """
     parse_zone(timezone)
     if "order_lines" not in raw:
@@ -207,8 +213,9 @@ def load_tables(
         if not table_named(name).dated and name in known_lag:
             raise DataError(f"known_lag: {name} has no dates, so nothing in it is late; drop it")
     money = settle_currency(raw, currency)
-    report, admitted = _admit_all(raw, timezone, money, known_lag)
-    _check_quarantined(report, max_quarantined)
+    present = None if now is None else Cutoff.parse(now, timezone)
+    terms = Terms(timezone, money, known_lag, max_quarantined, present, caller)
+    report, admitted = admit_all(raw, terms)
     cut = None if until is None else Cutoff.parse(until, timezone)
     tables: dict[str, EventTable] = {}
     for name, got in admitted.items():  # the order lines first
@@ -237,43 +244,6 @@ def newest_months(log: EventLog, months: int) -> EventLog:
     recent = _noted(replace(log, tables=kept), log, f"that occurred before {start}")
     notes = [f"{name}: ended before {start}, so treated as absent" for name in sorted(ended)]
     return replace(recent, report=replace(recent.report, notes=(*recent.report.notes, *notes)))
-
-
-def _admit_all(
-    raw: Mapping[str, RawTable], zone: str, currency: str, known_lag: Mapping[str, int]
-) -> tuple[LoadReport, dict[str, Admitted]]:
-    notes, admitted = [], {}
-    for name in (name for name in TABLES if name in raw):
-        if name != "order_lines" and not raw[name].frame.height and not _period_stated(raw[name]):
-            notes.append(f"{name}: no rows, so treated as absent")
-            continue
-        lag = known_lag.get(name, 0)
-        admitted[name] = admit(name, raw[name], zone=zone, currency=currency, lag_days=lag)
-        notes += admitted[name].notes
-    report = LoadReport(
-        tables={name: got.report for name, got in admitted.items()},
-        notes=tuple(notes),
-        quarantine={name: got.quarantine for name, got in admitted.items()},
-    )
-    return report, admitted
-
-
-def _period_stated(raw: RawTable) -> bool:
-    return raw.observed_from is not None and raw.observed_until is not None
-
-
-def _check_quarantined(report: LoadReport, most: float) -> None:
-    for name, table in report.tables.items():
-        lost = table.rows_quarantined
-        if lost > most * table.rows_in:
-            rules = "; ".join(f"{rule}: {count:,}" for rule, count in table.quarantined.items())
-            raise DataError(
-                f"{name}: {lost:,} of {table.rows_in:,} rows ({lost / table.rows_in:.1%}) would be "
-                f"quarantined, more than data.max_quarantined ({most:.1%}) allows: {rules}. "
-                "Mend the export, or raise the setting if these rows may be left out"
-            )
-        if name == "order_lines" and lost == table.rows_in:
-            raise DataError("order_lines: no order line is left; all of them are quarantined")
 
 
 def _noted(log: EventLog, before: EventLog, which: str) -> EventLog:

@@ -90,6 +90,24 @@ class Checks:
             "currency": self.currency,
         }
 
+    def notable(self, least: float) -> tuple[str, ...]:
+        """What was found of at least this share (0 to 1) of the rows it was looked for in."""
+        orphans = [_orphan_clause(found) for found in self.orphans if found.share >= least]
+        skews = [_skew_clause(found) for found in self.clock_skew if found.share >= least]
+        back = self.sent_back
+        more = [
+            f"returns: {back.units:,g} of {back.all_units:,g} units were sent back without having "
+            "been bought before"
+            for back in ([back] if back else [])
+            if back.units >= least * max(back.all_units, 1)
+        ]
+        repeated = [
+            f"{name}: {share:.1%} of the rows say what another one says under another id"
+            for name, share in self.repeated.items()
+            if share >= least
+        ]
+        return (*orphans, *skews, *more, *repeated)
+
     def to_lines(self) -> list[str]:
         """The checks for people: what was found, and where nothing was."""
         orphans = [_orphan_line(found) for found in self.orphans if found.rows]
@@ -130,6 +148,17 @@ def _skew_line(found: Skew) -> str:
     by = "" if found.hours is None else f", by {found.hours:,.1f} hours in the median"
     pairs = f"{found.rows:>10,} of {found.pairs:,} ({found.share:.2%})"
     return f"  {pairs}  {found.table}: {found.what}{by}"
+
+
+def _orphan_clause(found: Orphans) -> str:
+    some = f"{found.rows:,} of {found.named:,} rows ({found.share:.1%})"
+    return f"{found.table}.{found.column}: {some} name {found.what}"
+
+
+def _skew_clause(found: Skew) -> str:
+    by = "" if found.hours is None else f", by {found.hours:,.1f} hours in the median"
+    some = f"{found.rows:,} of {found.pairs:,} rows ({found.share:.1%})"
+    return f"{found.table}: {found.what} in {some}{by}"
 
 
 def _sent_back_line(back: SentBack) -> str:

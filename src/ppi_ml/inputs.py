@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,17 @@ from typing import TYPE_CHECKING, cast
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError, UsageError
-from ppi_ml.instants import parse_days
-from ppi_ml.schema import TABLES
-from ppi_ml.settings import write
+from ppi_ml.instants import Cutoff, parse_days
+from ppi_ml.schema import MOST_QUARANTINED
+from ppi_ml.settings import from_sets, write
 from ppi_ml.shelf import Plugin, load_plugins, shelf
+from ppi_ml.table_files import SUFFIXES, holds_tables, tables_in
 
 if TYPE_CHECKING:
     from ppi_ml.events import EventLog
     from ppi_ml.intake import RawTable
     from ppi_ml.sources.dataframes import AnyTable
 
-_SUFFIXES = (".csv", ".parquet")
 _AS_NAMED: Mapping[str, str] = MappingProxyType({})
 
 
@@ -35,6 +34,8 @@ def load(
     known_lag: Mapping[str, str | int] | None = None,
     lags: Mapping[str, str | int] | None = None,
     until: object = None,
+    max_quarantined: float | Mapping[str, float] = MOST_QUARANTINED,
+    now: object = None,
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
@@ -51,16 +52,20 @@ def load(
             after the order where no delivery is known, at which these happened where the table
             does not say when.
         until: pretend that the log ends there: a date, or an instant.
+        max_quarantined: share of unusable rows (0 to 1) above which loading fails, for all tables
+            or by name; a table that is not named has the usual share.
+        now: the present instant, after which (and a day of grace) nothing can have occurred; None:
+            by the clock of this machine.
 
     Raises:
         DataError: the tables break their contract; the message says where and how to mend it.
-        UsageError: a table, zone or date that cannot be understood.
+        UsageError: a table, zone, share or date that cannot be understood.
     """
     from ppi_ml.events import load_tables
     from ppi_ml.sources.dataframes import raw_tables
 
-    if isinstance(tables, str | Path) and _holds_tables(Path(tables)):
-        tables = dict(_tables_in(Path(tables)))
+    if isinstance(tables, str | Path) and holds_tables(Path(tables)):
+        tables = dict(tables_in(Path(tables)))
     if isinstance(tables, Mapping) and "order_lines" not in tables:
         raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
     if strange := sorted(set(lags or {}) - set(LAGGED)):
@@ -76,17 +81,22 @@ def load(
             'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
             "table has order_timestamp and no occurred_at"
         )
+    zone = timezone or "UTC"
     return load_tables(
-        raw, timezone=timezone or "UTC", currency=currency, known_lag=known, until=until
-    )
+        raw, timezone=zone, currency=currency, known_lag=known, until=until,
+        max_quarantined=max_quarantined, now=_present(now, zone), caller="load",
+    )  # fmt: skip
 
 
-def load_log(settings: DataSettings, plugins: Sequence[Plugin] = ()) -> EventLog:
+def load_log(
+    settings: DataSettings, plugins: Sequence[Plugin] = (), now: object = None
+) -> EventLog:
     """The log that a config's data section describes.
 
     Args:
         settings: source, path or tables, zone, currency, lags and limits.
         plugins: a user's own files, among which the source may be.
+        now: as in `load`.
 
     Raises:
         DataError: the events break their contract.
@@ -106,7 +116,13 @@ def load_log(settings: DataSettings, plugins: Sequence[Plugin] = ()) -> EventLog
         until=settings.until,
         keep_months=settings.keep_months,
         max_quarantined=settings.max_quarantined,
+        now=_present(now, settings.timezone),
     )
+
+
+def _present(now: object, zone: str) -> Cutoff:
+    """The instant that is stated, or that of the clock of this machine."""
+    return Cutoff.now(zone) if now is None else Cutoff.parse(now, zone)
 
 
 def load_demo() -> EventLog:
@@ -121,7 +137,9 @@ def demo_config() -> Path:
     return installed if installed.exists() else package.parents[1] / "configs" / "demo.yaml"
 
 
-def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSettings:
+def data_settings(
+    path: str | Path, like: DataSettings | None = None, sets: Sequence[str] = ()
+) -> DataSettings:
     """How to read DATA: a config's data section, one file, or a folder with a file per table.
 
     Args:
@@ -129,25 +147,52 @@ def data_settings(path: str | Path, like: DataSettings | None = None) -> DataSet
             that holds order_lines.csv (or .parquet, or a folder of that name) and other tables
             likewise.
         like: settings that a bare file or folder takes over, such as zone and currency.
+        sets: settings of the data section that stand above all others, such as
+            "data.timezone=Europe/Berlin".
 
     Raises:
-        UsageError: there is nothing at that path, or nothing that is understood.
+        UsageError: there is nothing at that path, nothing that is understood, or a setting of
+            another section.
+        ConfigError: a setting that cannot be.
     """
     path = Path(path)
-    if path.suffix in (".yaml", ".yml"):
-        return Config.read(path).data
+    changed = [name for name, _ in from_sets(sets)]
+    for name in changed:
+        if not name.startswith("data."):
+            raise UsageError(f"--set {name}: only data is read here; expected one of data.*")
+    if _is_config(path):
+        return Config.read(path, sets).data
+    found = _bare(path, like)
+    for name in changed:
+        if name in ("data.path", "data.source"):
+            raise UsageError(f"--set {name}: {path} says it already; name the other file or folder")
+    return _changed(found, sets) if sets else found
+
+
+def _is_config(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml")
+
+
+def _bare(path: Path, like: DataSettings | None) -> DataSettings:
+    """How to read a file or a folder."""
     if path.is_dir():
-        return _files(_tables_in(path), like)
-    if path.is_file() and path.suffix in _SUFFIXES:
+        return _files(tables_in(path), like)
+    if path.is_file() and path.suffix in SUFFIXES:
         return _file(path, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
     raise UsageError(f"{path}: {problem}, or a folder with one file per table")
 
 
+def _changed(settings: DataSettings, sets: Sequence[str]) -> DataSettings:
+    """Settings of no config with others above them."""
+    whole = {"data": settings.model_dump(mode="json"), "target": {"name": "churn"}}
+    return Config.read(whole, sets, environ={}).data
+
+
 def check_config(path: str | Path) -> None:
     """`ConfigError` if events lie where a config is expected; it holds a config to start from."""
     path = Path(path)
-    if not (path.is_dir() or (path.is_file() and path.suffix in _SUFFIXES)):
+    if not (path.is_dir() or (path.is_file() and path.suffix in SUFFIXES)):
         return
     try:
         example = _config_for(path)
@@ -168,15 +213,17 @@ def check_config(path: str | Path) -> None:
 
 def _config_for(path: Path) -> str:
     """The YAML of a config that trains churn on a file, or on a folder with a file per table."""
-    tables = {name: {"path": table.path} for name, table in data_settings(path).tables.items()}
-    data = {"source": "files", "timezone": "UTC", "tables": tables}
+    found = data_settings(path)
+    data = {"source": found.source, "path": str(path), "timezone": found.timezone}
     return write({"data": data, "target": {"name": "churn"}})
 
 
-def plugins_of(path: str | Path) -> tuple[Plugin, ...]:
-    """The plug-ins that DATA asks for: those of a config, none of a file or folder."""
-    is_config = Path(path).suffix in (".yaml", ".yml")
-    return load_plugins(Config.read(path).plugins) if is_config else ()
+def plugins_of(path: str | Path, sets: Sequence[str] = ()) -> tuple[Plugin, ...]:
+    """The plug-ins that DATA asks for: those of a config, none of a file or folder.
+
+    The arguments are those of `data_settings`.
+    """
+    return load_plugins(Config.read(path, sets).plugins) if _is_config(Path(path)) else ()
 
 
 def _file(path: Path, like: DataSettings | None) -> DataSettings:
@@ -201,26 +248,6 @@ def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings
         return DataSettings(source="files", tables=tables)
     update = {"source": "files", "path": None, "tables": tables, "until": None}
     return like.model_copy(update=update)
-
-
-def _holds_tables(folder: Path) -> bool:
-    """Whether it is a folder with one file per table, and not the parts of one table."""
-    return folder.is_dir() and any(path.stem == "order_lines" for path in folder.iterdir())
-
-
-def _tables_in(folder: Path) -> dict[str, Path]:
-    candidates = [p for p in sorted(folder.iterdir()) if p.is_dir() or p.suffix in _SUFFIXES]
-    found: dict[str, Path] = {}
-    for path in candidates:
-        if path.stem in found:
-            raise UsageError(f"{folder}: two files for the table {path.stem}; keep one of them")
-        if path.stem in TABLES:
-            found[path.stem] = path
-        elif near := difflib.get_close_matches(path.stem, TABLES, n=1, cutoff=0.8):
-            raise UsageError(f"{path}: no table has this name. Did you mean {near[0]}?")
-    if "order_lines" not in found:
-        raise UsageError(f"{folder}: expected order_lines.csv or order_lines.parquet in there")
-    return found
 
 
 def _unfolded(

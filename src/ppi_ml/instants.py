@@ -8,6 +8,7 @@ local calendar days in which a day of a clock change counts as one.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import total_ordering
@@ -19,6 +20,11 @@ DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1)
 _DAYS = re.compile(r"(\d+)\s*d(?:ays?)?")
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def present() -> int:
+    """The present instant (microseconds, UTC) by the clock of this machine."""
+    return time.time_ns() // 1_000
 
 
 def parse_days(value: str | int) -> int:
@@ -91,6 +97,11 @@ class Cutoff:
     def from_wall(cls, wall: int, zone: str) -> Cutoff:
         """The cutoff at which the clock of the zone shows `wall` (microseconds)."""
         return cls(instant_of(wall, zone), wall, zone)
+
+    @classmethod
+    def now(cls, zone: str) -> Cutoff:
+        """The present instant."""
+        return cls.from_instant(present(), zone)
 
     @property
     def is_midnight(self) -> bool:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 import polars as pl
 
-from ppi_ml import across_rows, cells, row_times, summaries
+from ppi_ml import across_rows, cells, consent_rows, log_end, row_times, summaries
 from ppi_ml.errors import DataError
 from ppi_ml.ledger import Ledger
 from ppi_ml.load_report import TableReport
@@ -40,6 +40,7 @@ class RawTable:
     zone) or aware times; ids may be of any type. `origin` names the file or frame in messages.
     `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
     `sure` says that the granularity is known; else a table of mere dates is read as one of days.
+    `reckoned`: times were reckoned from those of other events, and so may lie in the future.
     `notes` are what the source has to say of it in the load report.
     """
 
@@ -49,6 +50,7 @@ class RawTable:
     observed_from: object = None
     observed_until: object = None
     sure: bool = False
+    reckoned: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -66,15 +68,34 @@ class Admitted:
     notes: tuple[str, ...]
 
 
-def admit(name: str, raw: RawTable, *, zone: str, currency: str, lag_days: int = 0) -> Admitted:
+def admit(
+    name: str,
+    raw: RawTable,
+    *,
+    zone: str,
+    currency: str,
+    lag_days: int = 0,
+    now: int | None = None,
+    guess: bool = True,
+) -> Admitted:
     """Read, repair, deduplicate and quarantine one raw table.
 
-    `lag_days` is how long after `occurred_at` a row became known where the table does not say.
-    `DataError` where a column is missing, holds something else, or cannot be trusted.
+    Args:
+        name: of the table.
+        raw: its rows.
+        zone: the business zone.
+        currency: that of the log.
+        lag_days: how long after `occurred_at` a row became known where the table does not say.
+        now: the present instant (microseconds, UTC), after which nothing can have occurred; None:
+            not looked at.
+        guess: whether a cell may be taken for `Column.otherwise`; else its row is quarantined.
+
+    Raises:
+        DataError: a column is missing, holds something else, or cannot be trusted.
     """
     table = table_named(name)
     try:
-        return _admit(table, raw, zone, currency, lag_days)
+        return _admit(table, raw, _Reading(zone, currency, lag_days, now, guess))
     except DataError as error:
         where = f" ({raw.origin})" if raw.origin else ""
         raise DataError(f"{name}{where}: {error}") from error
@@ -104,40 +125,60 @@ def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
     )
 
 
-def _admit(table: Table, raw: RawTable, zone: str, currency: str, lag_days: int) -> Admitted:
+@dataclass(frozen=True)
+class _Reading:
+    """How a table is read: the arguments of `admit` of the same names."""
+
+    zone: str
+    currency: str
+    lag_days: int
+    now: int | None
+    guess: bool
+
+
+def _admit(table: Table, raw: RawTable, how: _Reading) -> Admitted:
     if not raw.frame.height:
         raw = replace(raw, frame=_empty(table))
     notes = [*raw.notes, *_check_columns(table, raw.frame)]
     ledger = Ledger(raw.frame.height)
     who = (CUSTOMER_ID,) if table.of_customers else ()
-    known = _read_columns(who, raw.frame, zone, currency, ledger)
+    known = _read_columns(who, raw.frame, how, ledger)
     if raw.frame.height and any(ids.null_count() == raw.frame.height for ids in known.values()):
         raise DataError("column customer_id is empty in every row; map the column that holds it")
     granularity: Granularity = "instant"
     if table.dated:
         times, granularity, more = row_times.read(
-            raw.frame, raw.granularity, raw.sure, zone, lag_days, ledger
+            raw.frame, raw.granularity, raw.sure, how.zone, how.lag_days, ledger
         )
         known |= times
+        if how.now is not None and not raw.reckoned:
+            row_times.set_future_aside(times["at"], how.now, ledger)
         notes += [f"{table.name}: {note}" for note in more]
-    own = _read_columns(table.own, raw.frame, zone, currency, ledger)
+    own = _read_columns(table.own, raw.frame, how, ledger)
     notes += _empty_columns(table, raw.frame, own)
     frame = pl.DataFrame(known | own).with_row_index("row")
     for derived in table.derived:
         frame = frame.with_columns(_derive(frame, derived, ledger))
+    if table.name == consent_rows.TABLE:
+        consent_rows.refuse_lost(frame, raw.frame, ledger)
     across_rows.set_repeats_aside(frame, table, ledger)
     frame = across_rows.share_one_order(frame, table, ledger).filter(ledger.sound)
     first = last = late_share = None
     if table.dated:
-        frame = frame.with_columns(wall=row_times.walls(frame["at"], granularity, zone))
-        late_share = row_times.late_share(frame, zone) if "known_at" in raw.frame.columns else None
-        notes += [f"{table.name}: {note}" for note in row_times.far_ahead(frame["wall"])]
+        frame = frame.with_columns(wall=row_times.walls(frame["at"], granularity, how.zone))
+        if "known_at" in raw.frame.columns:
+            late_share = row_times.late_share(frame, how.zone)
+        notes += log_end.noted(frame, table)
         first, last = row_times.iso(frame["wall"].min()), row_times.iso(frame["wall"].max())
+    if table.name == consent_rows.TABLE:
+        notes += consent_rows.unread(frame)
     kept, repaired, quarantined = ledger.counts()
     frame = _canonical(frame, table)
     report = TableReport(
         raw.frame.height, kept, repaired, quarantined, first, last, late_share,
-        summaries.summarize(frame, table, raw.frame.columns, granularity, zone, currency),
+        summaries.summarize(
+            frame, table, raw.frame.columns, granularity, how.zone, how.currency
+        ),
     )  # fmt: skip
     rows = ledger.quarantined(table.name, raw.frame)
     return Admitted(frame, granularity, report, rows, tuple(notes))
@@ -197,23 +238,25 @@ def _absent(name: str, table: Table, found: list[str]) -> str:
 
 
 def _read_columns(
-    columns: tuple[Column, ...], frame: pl.DataFrame, zone: str, currency: str, ledger: Ledger
+    columns: tuple[Column, ...], frame: pl.DataFrame, how: _Reading, ledger: Ledger
 ) -> dict[str, pl.Series]:
     values = {}
     for column in columns:
         if column.name not in frame.columns:
-            default = currency if column.kind == "currency" else column.default
+            default = how.currency if column.kind == "currency" else column.default
             dtype = _TYPES.get(column.kind, pl.String)
             values[column.name] = pl.repeat(default, frame.height, dtype=dtype, eager=True)
             continue
         if column.kind == "time":
-            values[column.name], _ = row_times.moments(frame[column.name], zone, ledger, spare=True)
+            cells_ = frame[column.name]
+            values[column.name], _ = row_times.moments(cells_, how.zone, ledger, spare=True)
             continue
-        read = _READERS[column.kind](frame[column.name], column)
+        asked = column if how.guess else replace(column, otherwise=None)
+        read = _READERS[column.kind](frame[column.name], asked)
         cells.enter(ledger, column.name, read)
         values[column.name] = read.values
         if column.kind == "currency":
-            values[column.name] = read.values.str.to_uppercase().fill_null(currency)
+            values[column.name] = read.values.str.to_uppercase().fill_null(how.currency)
     return values
 
 

@@ -187,7 +187,7 @@ def _table(test: Dataset, backtest: Backtest, curves: Curves) -> pl.DataFrame:
     """The out-of-time predictions as a table: outcomes, and one column per model.
 
     `days` are the days waited, at most the horizon; the column of a model is its P(no purchase
-    within the horizon). Where whole curves are judged, those of the model stand beside it.
+    within the horizon). The curves of the model stand beside it.
     """
     models = {name: backtest.at_horizon(name) for name in (MODEL, *backtest.baselines)}
     return pl.DataFrame(
@@ -198,7 +198,7 @@ def _table(test: Dataset, backtest: Backtest, curves: Curves) -> pl.DataFrame:
             "purchased": backtest.event,
             "days": np.minimum(backtest.days, backtest.horizon_days),
             **models,
-            **(_curve_columns(curves, backtest.horizon_days) if backtest.metric == "ibs" else {}),
+            **_curve_columns(curves, backtest.horizon_days),
         }
     )
 

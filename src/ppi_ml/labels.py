@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, inf
 
 import numpy as np
@@ -68,6 +69,30 @@ def _at(data: Dataset, log: EventLog, cutoff: Cutoff, as_of: Cutoff, settling: f
     ends = np.minimum(sight, _until_outage(data, log, cutoff, as_of))
     observed = days <= ends
     return Durations(np.where(observed, days, ends), observed)
+
+
+def nobody_bought(data: Dataset, log: EventLog, as_of: Cutoff, settling: float = 0.0) -> str:
+    """Why `durations` shows no purchase, and what can be done about it, as one clause.
+
+    The arguments are those of `durations`.
+    """
+    if data.entity.is_pair and "stock" in log.tables and _stock_hides(data, log, as_of, settling):
+        return (
+            "by the table stock, what customers buy was out of stock at the training cutoffs and "
+            "until it was bought again; look at its dates and its column available, or leave the "
+            "table out"
+        )
+    return f"nobody bought between the training cutoffs and {as_of}; load newer events"
+
+
+def _stock_hides(data: Dataset, log: EventLog, as_of: Cutoff, settling: float) -> bool:
+    """Whether there would be rows, or purchases in them, but for what the table stock says."""
+    if not len(data):  # what is out at the cutoff is no row
+        outages = [Future(log, cutoff, as_of).next_outage() for cutoff in data.cutoffs]
+        return any((out["days"] == 0.0).any() for out in outages)
+    tables = {name: table for name, table in log.tables.items() if name != "stock"}
+    anyway = durations(data, replace(log, tables=tables), as_of, settling)
+    return bool(anyway.observed.any())
 
 
 def uninterrupted(data: Dataset, log: EventLog, as_of: Cutoff, horizon: float) -> NDArray[np.bool_]:

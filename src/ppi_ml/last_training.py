@@ -1,4 +1,4 @@
-"""The load report of an earlier training, and which tables its model reads: what drifts from what.
+"""The load report of an earlier training, and what its model reads: what drifts from what.
 
 A report is compared with that of the newest training on the same data, or with one that is named.
 """
@@ -7,29 +7,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ppi_ml import bundle as bundles
-from ppi_ml import settings
+from ppi_ml import reads, settings
 from ppi_ml.config import Config, DataSettings
 from ppi_ml.declare import Family
 from ppi_ml.errors import ConfigError, IntegrityError, UsageError
+from ppi_ml.intake import NO_CURRENCY
 from ppi_ml.shelf import shelf
+from ppi_ml.table_files import tables_in
 
 REPORT, CONFIG = "load_report.json", "config.yaml"
 _STAMP = re.compile(r"-(\d{8}T\d{6})-[0-9a-f]{6}$")
-_ALWAYS = ("order_lines", "cancellations", "consents")  # purchases, and who may be asked about
 
 
 @dataclass(frozen=True)
 class LastTraining:
-    """Where a load report lies, what it says, and the tables its model reads; None: all of them."""
+    """Where a load report lies, what it says, and the tables its model reads; None: all of them.
+
+    `settings` say how its events were read, so that others are read alike. A report without a run
+    tells zone and currency alone. `unread` are the columns ("table.column") that it does not read.
+    """
 
     place: Path
     report: dict[str, Any]
     reads: frozenset[str] | None
+    unread: frozenset[str]
+    settings: DataSettings
 
 
 def read(place: Path) -> LastTraining:
@@ -51,19 +60,32 @@ def read(place: Path) -> LastTraining:
             f"--against: {path}: not a load report that says what its columns looked like; train "
             "again, or write one with ppi-ml validate --out"
         )
-    return LastTraining(place, report, _reads(place / "bundle") if place.is_dir() else None)
+    read_, unread = _reads(place / "bundle")
+    return LastTraining(place, report, read_, unread, _settings(place, report))
 
 
-def newest(data: Path, like: DataSettings) -> Path | None:
+def _settings(place: Path, report: dict[str, Any]) -> DataSettings:
+    """How the events were read: as the config of the run says, or as far as the report does."""
+    if place.is_dir():
+        with suppress(ConfigError):  # an older run says no more than its report
+            return Config.read(place / CONFIG, environ={}).data
+    told = list(report["summaries"].values())
+    zone = next((summary["timezone"] for summary in told if summary.get("timezone")), "UTC")
+    money = {summary.get("money") for summary in told} - {None, NO_CURRENCY}
+    return DataSettings(source="dataframes", timezone=zone, currency=next(iter(money), None))
+
+
+def newest(data: Path, like: DataSettings, sets: Sequence[str] = ()) -> Path | None:
     """The folder of the newest training on DATA; None if there is none.
 
     Args:
         data: what is to be compared: a config, a file or a folder.
         like: how it is read.
+        sets: settings that stand above those of a config.
 
     A config is known again by its name, any data by the place where they lie.
     """
-    config = Config.read(data) if data.suffix in (".yaml", ".yml") else None
+    config = Config.read(data, sets) if data.suffix in (".yaml", ".yml") else None
     root = Path(config.output.folder if config else "mlruns/runs")
     if not root.is_dir():
         return None
@@ -90,25 +112,38 @@ def _config_of(run: Path) -> dict[str, Any]:
 def _places(data: dict[str, Any]) -> set[str]:
     """Where data lie: their paths, their database, or the source that has a copy of its own."""
     tables = (data.get("tables") or {}).values()
-    paths = [data.get("path"), *(table.get("path") for table in tables)]
+    paths = [*_at(data), *(table.get("path") for table in tables)]
     found = {str(Path(path).resolve()) for path in paths if path}
     found |= {str(data["url"])} if data.get("url") else set()
     return found or {str(data.get("source"))}
 
 
-def _reads(bundle: Path) -> frozenset[str] | None:
-    """The tables of the training that the families of a bundle need; None where that is open."""
+def _at(data: dict[str, Any]) -> list[object]:
+    """What lies at data.path: of a folder with a file per table, each of them."""
+    place = data.get("path")
+    if data.get("source") == "files" and place and Path(place).expanduser().is_dir():
+        with suppress(UsageError):  # no such folder any more
+            return [*tables_in(Path(place).expanduser()).values()]
+    return [place]
+
+
+def _reads(bundle: Path) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The tables of the training that the model in a bundle needs, and columns that it does not.
+
+    None, and no column, where there is no bundle to tell it.
+    """
     if not bundle.is_dir():
-        return None
+        return None, frozenset()
     loaded = bundles.load(bundle)
     try:
         tables = frozenset(loaded.json("state.json")["tables"])
         names = loaded.json("features.json")["families"]
-        entity = loaded.json("target.json")["entity"]
-    except (KeyError, TypeError) as error:
+        target = loaded.json("target.json")
+        entity, rows = target["entity"], target.get("rows", {})
+    except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{bundle}: the parts of this bundle do not fit together") from error
     families = shelf("ppi_ml.features", "FAMILY")
-    if entity != "customer" or not all(name in families for name in names):
-        return tables  # a product has stock and a size, a parcel a promise; a plug-in says nothing
-    needs = {table for name in names for table in cast(Family, families[name]).needs}
-    return tables & (needs | set(_ALWAYS))
+    if not all(name in families for name in names):
+        return tables, frozenset()  # a plug-in says nothing
+    read_ = reads.tables([cast(Family, families[name]) for name in names], entity, tables)
+    return read_, reads.unread((rows.get("product"), rows.get("group")))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DUPLICATES = ("duplicate of an earlier row", "key repeated with other content")
 """The rules by which a row is quarantined because its key was there before."""
+TAKEN_AS = "; taken as "
+"""Stands in the rule of a repair that is a guess: the cell could not be read."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class TableReport:
     def rows_quarantined(self) -> int:
         """Rows that are not in the log, whatever the rule."""
         return sum(self.quarantined.values())
+
+    @property
+    def rows_guessed(self) -> int:
+        """Rows that are in the log with a word in the place of a cell that could not be read."""
+        return sum(self.guesses.values())
+
+    @property
+    def guesses(self) -> dict[str, int]:
+        """The repairs that are guesses: rule -> rows."""
+        return {rule: count for rule, count in self.repaired.items() if TAKEN_AS in rule}
 
     @property
     def lateness(self) -> str:

@@ -21,7 +21,8 @@ class OccasionModel:
     """Everything that is needed to score occasions.
 
     `dated` is the ISO date of the states; `tables` the tables that were there, with the start of
-    their record (ISO) and their granularity; `families` the families with their windows.
+    their record (ISO), their granularity and the share of the rows in which a column is filled;
+    `families` the families with their windows.
     """
 
     chance: Chance
@@ -30,7 +31,7 @@ class OccasionModel:
     families: tuple[str, ...]
     windows: tuple[int, ...]
     columns: tuple[str, ...]
-    tables: Mapping[str, Mapping[str, str]]
+    tables: Mapping[str, Mapping[str, Any]]
     target: Mapping[str, Any]
     horizon: int
     entity: Entity

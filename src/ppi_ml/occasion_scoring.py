@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import consent, occasion_data, occasion_packing, score_table
+from ppi_ml import consent, occasion_data, occasion_packing, score_table, why_none
 from ppi_ml.chances import Answer
 from ppi_ml.engine.buckets import bucket_count
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -117,7 +117,11 @@ class OccasionScorer(ScorerBase):
 
         Raises:
             DataError: an event breaks its contract, lies after the cutoff, or belongs to another
-                customer than the rest; or nothing is open.
+                customer than the rest.
+
+        Returns:
+            Every open row; if nothing is open, one without values whose `status` and `reason` are
+            those of `score(ids=...)`.
         """
         instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
         log = self.small_log(events, instant, self.config.data.keep_months)
@@ -129,13 +133,13 @@ class OccasionScorer(ScorerBase):
         asked = Request(log, instant, ())
         # a request holds nothing late but what the clocks' grace lets in: there, denials count
         denied = consent.withdrawn(log)
-        rows = (
-            score_table.withheld(self._columns_of(asked), denied, self._always(asked))
-            if len(denied)
-            else self._part(asked, ())
-        ).to_dicts()
-        if not rows:
-            raise DataError(f"order_lines: nothing is open that {self.model.target['name']} asks")
+        if len(denied):
+            found = score_table.withheld(self._columns_of(asked), denied, self._always(asked))
+        else:
+            found = self._part(asked, ())
+        if found.is_empty():
+            found = self._nothing(log.customer_ids.to_list(), asked)
+        rows = found.to_dicts()
         return Prediction(log.customer_ids[0], instant, rows[0]["status"], rows[0], None, rows)
 
     def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
@@ -231,29 +235,21 @@ class OccasionScorer(ScorerBase):
 
     def _nothing(self, customers: Sequence[str], asked: Request) -> pl.DataFrame:
         """One row for each customer of whom nothing is open, without values."""
-        lines = asked.log.tables["order_lines"].frame
-        bought = set(lines.filter(pl.col("known") < asked.cutoff.at)["customer_id"])
-        table = self._columns_of(asked)
+        why = why_none.of_occasions(asked.log, asked.cutoff, self.model.entity, self.model.asking)
         refused = set(consent.denied(asked.log, asked.cutoff))
-        known = {
-            name: "no_consent"
-            if name in refused
-            else ("not_eligible" if name in bought else "no_history")
-            for name in customers
-        }
-        why = {
-            "no_consent": consent.REASON,
-            "not_eligible": "nothing is open",
-            "no_history": "no order before the cutoff",
-        }
         told = pl.DataFrame(
-            {
-                "customer_id": list(known),
-                "status": list(known.values()),
-                "reason": [why[status] for status in known.values()],
-            },
+            [
+                (name, "no_consent", consent.REASON)
+                if name in refused
+                else (name, "not_eligible", why[name])
+                if name in why
+                else (name, "no_history", why_none.NO_ORDER)
+                for name in customers
+            ],
             schema=dict.fromkeys(("customer_id", "status", "reason"), pl.String),
+            orient="row",
         )
+        table = self._columns_of(asked)
         blank = [
             pl.lit(None, dtype=table.schema[name]).alias(name)
             for name in table.columns

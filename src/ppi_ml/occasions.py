@@ -64,7 +64,7 @@ def triggered(log: EventLog, entity: Entity, asking: Asking, until: Cutoff) -> p
     (when the newest trigger was known), `now_at` and `now_wall` (the cutoff, instant and local
     clock). Sorted by key and cutoff.
     """
-    first = _triggers(log, entity, asking.at)
+    first = triggers(log, entity, asking.at)
     midnight = partial(_midnight, first["asked_at"], zone=log.timezone)
     at_once = first.select(*entity.keys, now_at=pl.col("asked_at") + 1)
     if any(table.granularity == "day" for table in log.tables.values() if table.dated):
@@ -77,7 +77,7 @@ def triggered(log: EventLog, entity: Entity, asking: Asking, until: Cutoff) -> p
         )
         moments.append(first.select(*entity.keys, now_at=midnight(drawn)))
     asked = pl.concat(moments).filter(pl.col("now_at") <= until.at).unique()
-    return _rows(log, entity, asking, _newest(first, asked, entity))
+    return _rows(log, entity, asking, newest(first, asked, entity))
 
 
 def standing(log: EventLog, entity: Entity, asking: Asking, cutoff: Cutoff) -> pl.DataFrame:
@@ -87,13 +87,13 @@ def standing(log: EventLog, entity: Entity, asking: Asking, cutoff: Cutoff) -> p
     `UsageError` if a table of granularity day is there and the cutoff is no local midnight.
     """
     past = log.until(cutoff)
-    first = _triggers(past, entity, asking.at)
+    first = triggers(past, entity, asking.at)
     recent = first.filter(pl.col("asked_at") >= cutoff.plus(-asking.within).at)
     asked = recent.select(*entity.keys, now_at=pl.lit(cutoff.at)).unique()
-    return _rows(past, entity, asking, _newest(recent, asked, entity))
+    return _rows(past, entity, asking, newest(recent, asked, entity))
 
 
-def _triggers(log: EventLog, entity: Entity, names: Sequence[str]) -> pl.DataFrame:
+def triggers(log: EventLog, entity: Entity, names: Sequence[str]) -> pl.DataFrame:
     """The keys, `trigger`, `asked_at`: the first event of each kind of each order.
 
     A line is asked about when it is known itself: others of its order may be known before.
@@ -129,7 +129,7 @@ def _of_orders(log: EventLog, table: str) -> pl.DataFrame:
     return pl.concat([named, by_parcel.select(*_ORDER, known=pl.max_horizontal("known", "told"))])
 
 
-def _newest(first: pl.DataFrame, asked: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+def newest(first: pl.DataFrame, asked: pl.DataFrame, entity: Entity) -> pl.DataFrame:
     """The moments with the newest trigger known before each: from then on the question counts."""
     order = pl.col("trigger").replace_strict({name: i for i, name in enumerate(TRIGGERS)})
     known = asked.join(first, on=entity.keys).filter(pl.col("asked_at") < pl.col("now_at"))
@@ -153,7 +153,7 @@ def _rows(log: EventLog, entity: Entity, asking: Asking, asked: pl.DataFrame) ->
     asked = asked.with_columns(now_wall=clock_of(asked["now_at"], log.timezone)).with_columns(
         trigger=pl.when(waited > DAY_US).then(pl.lit(LATER)).otherwise("trigger")
     )
-    asked = _not_cancelled(log, asked, entity)
+    asked = not_cancelled(log, asked, entity)
     of_lines = entity.name == LINE
     if of_lines:
         lines = log.tables["order_lines"].frame.select(*entity.keys, "sku", "quantity_e3")
@@ -167,7 +167,7 @@ def _rows(log: EventLog, entity: Entity, asking: Asking, asked: pl.DataFrame) ->
     )
 
 
-def _known(log: EventLog, table: str, moments: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+def known_then(log: EventLog, table: str, moments: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
     """The rows of a table known before each moment, found by the columns that both have.
 
     `moments` has these columns, and `now_at`. The log must have the table.
@@ -182,7 +182,7 @@ def _with_lane(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
     if "shipments" not in log.tables:
         return asked.with_columns(pl.lit(None, dtype=pl.String).alias(LANE))
     lanes = (
-        _known(log, "shipments", asked, ("order_id",))
+        known_then(log, "shipments", asked, ("order_id",))
         .sort("known", "shipment_id")
         .group_by(_MOMENT)
         .agg(pl.col("region").first().alias(LANE))
@@ -190,15 +190,15 @@ def _with_lane(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
     return asked.join(lanes, on=_MOMENT, how="left")
 
 
-def _not_cancelled(log: EventLog, asked: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+def not_cancelled(log: EventLog, asked: pl.DataFrame, entity: Entity) -> pl.DataFrame:
     """What is not called off: a line, or an order of which some line is left."""
     if "cancellations" not in log.tables:
         return asked
-    called_off = _known(log, "cancellations", asked, ("order_id",))
+    called_off = known_then(log, "cancellations", asked, ("order_id",))
     asked = asked.join(called_off.filter(pl.col("line_id").is_null()), on=_MOMENT, how="anti")
     if entity.name == LINE:
         return asked.join(called_off, on=_LINE, how="anti")
-    lines = _known(log, "order_lines", asked, ("order_id",))
+    lines = known_then(log, "order_lines", asked, ("order_id",))
     return asked.join(lines.join(called_off, on=_LINE, how="anti"), on=_MOMENT, how="semi")
 
 
@@ -210,11 +210,11 @@ def parcels_out(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
     """
     if "shipments" not in log.tables:
         return pl.DataFrame(schema=_PARCELS)
-    sent = _known(log, "shipments", asked, ("order_id",)).select(*_PARCELS)
+    sent = known_then(log, "shipments", asked, ("order_id",)).select(*_PARCELS)
     out = sent.filter(pl.col("promised_at") >= pl.col("now_at"))
     if "deliveries" not in log.tables:
         return out
-    came = _known(log, "deliveries", out, ("shipment_id",))
+    came = known_then(log, "deliveries", out, ("shipment_id",))
     return out.join(came, on=("shipment_id", "now_at"), how="anti")
 
 
@@ -227,7 +227,7 @@ def _unreviewed(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
     """Orders of which no review is known yet."""
     if "reviews" not in log.tables:
         return asked
-    return asked.join(_known(log, "reviews", asked, ("order_id",)), on=_MOMENT, how="anti")
+    return asked.join(known_then(log, "reviews", asked, ("order_id",)), on=_MOMENT, how="anti")
 
 
 def _kept(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
@@ -239,8 +239,8 @@ def _kept(log: EventLog, asked: pl.DataFrame) -> pl.DataFrame:
     if "returns" not in log.tables:
         return asked
     product = ("customer_id", "sku")
-    back = _known(log, "returns", asked, product)
-    bought = _known(log, "order_lines", back, product)
+    back = known_then(log, "returns", asked, product)
+    bought = known_then(log, "order_lines", back, product)
     sent, _ = matched(bought, back, ("now_at",))
     gone = sent.group_by(_LINE).agg(gone=pl.col("quantity_e3").sum())
     joined = asked.join(gone, on=_LINE, how="left")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppi_ml import explain
+from ppi_ml import explain, reads
 from ppi_ml.bundle import Bundle
 from ppi_ml.config import Config
 from ppi_ml.declare import State
@@ -27,7 +27,8 @@ class Model:
     """Everything that is needed to score.
 
     `dated` is the ISO date of the states; `tables` the tables that were there, with the start of
-    their record (ISO) and their granularity; `families` the families with their windows.
+    their record (ISO), their granularity and the share of the rows in which a column is filled;
+    `families` the families with their windows.
     """
 
     curve: Mixture
@@ -37,7 +38,7 @@ class Model:
     families: tuple[str, ...]
     windows: tuple[int, ...]
     columns: tuple[str, ...]
-    tables: Mapping[str, Mapping[str, str]]
+    tables: Mapping[str, Mapping[str, Any]]
     target: Mapping[str, Any]
     horizon: int
     active_within: int
@@ -56,10 +57,15 @@ class Model:
         return self.processes.by_cutoff[self.dated]
 
 
-def tables_of(log: EventLog) -> dict[str, dict[str, str]]:
-    """The tables of a log, each with the start of its record and its granularity."""
+def tables_of(log: EventLog) -> dict[str, dict[str, Any]]:
+    """The tables of a log: the start of their record, their granularity, what is filled in them."""
+    filled = reads.filled(log)
     return {
-        name: {"observed_from": str(table.observed_from), "granularity": table.granularity}
+        name: {
+            "observed_from": str(table.observed_from),
+            "granularity": table.granularity,
+            "filled": filled.get(name, {}),
+        }
         for name, table in log.tables.items()
     }
 

@@ -176,6 +176,7 @@ _FACTS: Mapping[str, tuple[str, Callable[[FloatArray], FloatArray]]] = {
     "usual_gap": ("refills__ln_usual_gap", _as_it_is),
     "product_rate": ("refills__ln_rate", _as_it_is),
     "again": ("refills__again", _as_it_is),
+    "penetration": ("refills__penetration", _as_it_is),
     "customer_again": ("refills__customer_again", _as_it_is),
     "own_over_usual": ("refills__own_over_usual", _as_it_is),
     "ln_amount": ("refills__ln_amount__last", _as_it_is),
@@ -193,7 +194,10 @@ _FACTS: Mapping[str, tuple[str, Callable[[FloatArray], FloatArray]]] = {
     "delivered": ("arrivals__last__days_since", np.log1p),
     "on_the_way": ("arrivals__on_the_way__count__30d", np.log1p),
     "used_last": ("usage__last__days_since", np.log1p),
-    "used_since": ("usage__since_purchase__count", np.log1p),
+    "first_use": ("usage__first_use__days_since", np.log1p),
+    "refill": ("usage__refill__days_since", np.log1p),
+    "opened": ("usage__opened__sum", np.log1p),
+    "metered": ("usage__metered__sum", np.log1p),
 }
 """Further columns of the regression: name -> the feature it is made of, and how."""
 

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ppi_ml import run_outs, score_table
+from ppi_ml import run_outs, score_table, spreadsheet
 
 MOST_ROWS = 250_000
 """Rows of a range; more only where one customer or one day has more, or those without a day."""
@@ -29,6 +29,7 @@ def write(
     notes: Sequence[str],
     horizon: int,
     cutoff: str,
+    products: pl.DataFrame | None = None,
 ) -> None:
     """Write `predictions.parquet`, `run_outs.csv` and `run_outs.md`.
 
@@ -41,6 +42,7 @@ def write(
         notes: kept as `.attrs["notes"]` of the table, as `Scorer.score` has them.
         horizon: days ahead that the list speaks of.
         cutoff: the date that the list is as known at.
+        products: what the products are called (`run_outs.what_they_are`); None: nothing.
     """
     with TemporaryDirectory(prefix=".scores-", dir=folder) as place:
         for number, part in enumerate(parts):
@@ -48,7 +50,9 @@ def write(
         scores = pl.scan_parquet(Path(place) / "*.parquet")
         ordered = (rows.sort(keys) for rows in _ranges(scores, "customer_id"))
         _write_table(ordered, folder / "predictions.parquet", notes)
-        listed = (run_outs.listed(rows, horizon) for rows in _ranges(scores, "nudge_date"))
+        listed = (
+            run_outs.listed(rows, horizon, products) for rows in _ranges(scores, "nudge_date")
+        )
         _write_list(listed, folder, cutoff)
 
 
@@ -81,14 +85,14 @@ def _write_table(ranges: Iterable[pl.DataFrame], path: Path, notes: Sequence[str
 
 
 def _write_list(ranges: Iterable[pl.DataFrame], folder: Path, cutoff: str) -> None:
-    """The list as CSV, and its first rows as Markdown."""
+    """The list as CSV that a spreadsheet can open, and its first rows as Markdown."""
     shown: pl.DataFrame | None = None
     total = 0
     with (folder / "run_outs.csv").open("wb") as file:
         for rows in ranges:
-            rows.write_csv(file, include_header=shown is None)
+            spreadsheet.shown(rows).write_csv(file, include_header=shown is None)
             shown = rows if shown is None else pl.concat([shown, rows])
-            shown, total = shown.head(run_outs.SHOWN), total + rows.height
+            shown, total = run_outs.first(shown), total + rows.height
     if shown is not None:
         text = run_outs.to_markdown(shown, cutoff, total)
         (folder / "run_outs.md").write_text(text, encoding="utf-8")

@@ -1,7 +1,12 @@
 """Figures to judge a model by: customers, calibration, coverage, season.
 
-Each function returns a matplotlib figure of its own, made without pyplot; a notebook shows it, and
-`figure.savefig("name.png")` keeps it. Needs `pip install "ppi_ml[plots]"`, else `UsageError`.
+    run = ppi_ml.train(log, target="repurchase")
+    plots.calibration_at(run)
+
+Each function takes a run, the folder of one or of its bundle, or a scorer, and returns a figure of
+its own, made without pyplot; a notebook shows it, and `figure.savefig("name.png")` keeps it. Needs
+`pip install "ppi_ml[plots]"`, else `UsageError`. Training leaves those that it can draw in the
+folder `plots` of the run.
 """
 
 from __future__ import annotations
@@ -13,8 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ppi_ml.errors import UsageError
+from ppi_ml.kept import Judged, Kept, judged_of, regression_of, scorecard_of
 from ppi_ml.metrics import calibration_table
 from ppi_ml.models import covariates
+from ppi_ml.models.asked import ORDER_DAYS
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.curve_figure import customer_curves
 from ppi_ml.models.drawing import (
@@ -23,6 +30,7 @@ from ppi_ml.models.drawing import (
     PALETTE,
     QUIET,
     beside,
+    footnote,
     percent_axis,
     sheet,
     subtitle,
@@ -36,12 +44,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_at", "coverage_by_segment", "customer_curves", "season_effect"]
+__all__ = [
+    "Judged",
+    "Kept",
+    "calibration_at",
+    "coverage_by_segment",
+    "customer_curves",
+    "season_effect",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_SIZES = {1: (8.0, 5.0), 2: (8.0, 4.5), 3: (8.0, 3.4), 4: (8.0, 8.0)}
+_SIZES = {1: (8.0, 5.2), 2: (8.0, 4.8), 3: (8.0, 3.5), 4: (8.0, 8.3)}
 _NORMAL_95 = 1.959964
 _NOMINAL = 0.8  # the coverage of a scorecard is that of the interval from P10 to P90
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,36 +65,36 @@ _YEAR = 365
 
 
 def calibration_at(
-    days: ArrayLike,
-    observed: ArrayLike,
-    grid: ArrayLike,
-    survival: ArrayLike,
-    horizons: Sequence[float],
-    bins: int = 10,
+    judged: Kept | Judged, horizons: Sequence[float] | None = None, bins: int = 10
 ) -> Figure:
-    """Predicted against actual share of orders by several horizons, one panel each.
+    """Predicted against actual share of events by several horizons, one panel each.
 
     Args:
-        days: (n,) days from the cutoff to the event, or to the end of sight.
-        observed: (n,) bool, whether it is an event.
-        grid: (k,) rising days; between them, and from S(0) = 1, the hazard is constant.
-        survival: (n, k) P(no event within that many days).
-        horizons: 1 to 4 of them, in days, none beyond the last day of the grid.
+        judged: a run, its folder, its bundle there, or a scorer of that: the eligible rows of all
+            test cutoffs. Or predictions of your own.
+        horizons: 1 to 4 of them, in days, none beyond the last day of the grid; None: the horizon
+            that was judged, and up to three shorter ones.
         bins: bins of about equal mass. Their 95 % intervals are Wilson's, which take rows for
             independent: with several cutoffs per customer they are a little too narrow.
 
     Raises:
-        UsageError: a row was not followed to the last horizon; a horizon beyond the grid; days or
-            observed of another length.
+        UsageError: nothing was judged, or the run folder is not around the bundle; a row was not
+            followed to the last horizon; a horizon beyond the grid; days or observed of another
+            length.
+        IntegrityError: a damaged run.
         DataError: survival does not fit the grid.
     """
-    time, happened = np.asarray(days, dtype=np.float64), np.asarray(observed)
-    alive = _at(grid, survival, horizons)
+    asked = judged if isinstance(judged, Judged) else judged_of(judged)
+    horizons = _horizons(asked) if horizons is None else horizons
+    time, happened = np.asarray(asked.days, dtype=np.float64), np.asarray(asked.observed)
+    alive = _at(asked.grid, asked.survival, horizons)
     if not time.shape == happened.shape == alive.shape[:1]:
         raise UsageError(
             f"days and observed: expected shape ({len(alive)},) like the rows of survival, "
             f"got {time.shape} and {happened.shape}"
         )
+    if not len(alive):
+        raise UsageError("there is nothing to draw: not one row was judged")
     short = int((~happened.astype(np.bool_) & (time < max(horizons))).sum())
     if short:
         raise UsageError(
@@ -96,23 +111,30 @@ def calibration_at(
     for i, (ax, horizon) in enumerate(zip(axes, horizons, strict=True)):
         expected, actual = 1.0 - alive[:, i], happened & (time <= horizon)
         _draw_calibration(ax, actual, expected, bins)
-        said = f"{expected.sum():,.0f} predicted, {actual.sum():,} did"
-        subtitle(ax, f"order within {horizon:g} days\n{said}")
+        said = f"{expected.sum():,.0f} predicted, {actual.sum():,} came"
+        subtitle(ax, f"{asked.question or f'purchase within {horizon:g} days'}\n{said}")
         if i >= panels - columns:
             ax.set_xlabel("predicted share")
         if i % columns == 0:
-            ax.set_ylabel("share that ordered")
+            ax.set_ylabel("actual share")
+    footnote(
+        figure,
+        f"{len(alive):,} rows in up to {bins} groups by what was predicted, with 95 % intervals; "
+        "on the line: as predicted",
+    )
     return figure
 
 
-def coverage_by_segment(scorecard: Scorecard) -> Figure:
+def coverage_by_segment(scorecard: Kept | Scorecard) -> Figure:
     """How often the 80 % interval of the model held, for all rows and for parts of them.
 
-    The large dots are all test cutoffs together, with Wilson's 95 % interval, which takes rows for
-    independent: with several cutoffs per customer it is a little too narrow. The small ones are
-    single test cutoffs. Raises `UsageError` if the scorecard
-    holds no coverage: only targets judged on the whole curve have one.
+    Drawn from a scorecard, or from that of a run, its folder, a bundle or a scorer. The large dots
+    are all test cutoffs together, with Wilson's 95 % interval, which takes rows for independent:
+    with several cutoffs per customer it is a little too narrow. The small ones are single test
+    cutoffs. Raises `UsageError` if the scorecard holds no coverage: only targets judged on the
+    whole curve have one.
     """
+    scorecard = scorecard if isinstance(scorecard, Scorecard) else scorecard_of(scorecard)
     shown = without_repeats(scorecard.rows)
     rows = [row for row in shown if row.model == MODEL and row.value is not None]
     pooled = [row for row in rows if row.metric == "coverage" and row.cutoff == POOLED]
@@ -143,12 +165,14 @@ def coverage_by_segment(scorecard: Scorecard) -> Figure:
     return figure
 
 
-def season_effect(glm: PoissonGlm | None) -> Figure:
+def season_effect(model: Kept | PoissonGlm | None) -> Figure:
     """What the date does to the rate of orders over a year, by the regression of a hazard model.
 
-    A factor on the hazard (orders per day), relative to the year's geometric mean. Raises
+    Drawn from the regression of a run, its folder, a bundle or a scorer, or from one itself. A
+    factor on the hazard (orders per day), relative to the year's geometric mean. Raises
     `UsageError` for a model without a season.
     """
+    glm = model if isinstance(model, PoissonGlm | None) else regression_of(model)
     if glm is None or not any(name.startswith("season_") for name in glm.names):
         raise UsageError(
             "this model has no season: one takes 548 days of history (with less it cannot be told "
@@ -185,6 +209,12 @@ def wilson(share: ArrayLike, count: ArrayLike) -> tuple[FloatArray, FloatArray]:
     middle = (p + squared / 2) / (1 + squared)
     half = np.sqrt(squared * p * (1 - p) + squared**2 / 4) / (1 + squared)
     return middle - half, middle + half
+
+
+def _horizons(judged: Judged) -> list[float]:
+    """The last day of the grid, and up to three usual ones below it at which curves stand."""
+    *shorter, last = (float(day) for day in np.asarray(judged.grid))
+    return [*[day for day in shorter if day in ORDER_DAYS][-3:], last]
 
 
 def _at(grid: ArrayLike, survival: ArrayLike, horizons: Sequence[float]) -> FloatArray:

@@ -103,9 +103,7 @@ class Material:
         data = self.data.at(seen)
         waits = labels.durations(data, self.log, fold.end, self.settling)
         if not waits.observed.any():
-            raise NotTrainableError(
-                f"nobody bought between the training cutoffs and {fold.end}; load newer events"
-            )
+            raise NotTrainableError(labels.nobody_bought(data, self.log, fold.end, self.settling))
         return data, waits
 
     def sight(self, cutoff: Cutoff, end: Cutoff) -> float:

@@ -23,6 +23,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ppi_ml import spreadsheet
 from ppi_ml.customer_list import NAMES, SEPARATORS, Customers
 from ppi_ml.errors import DataError, IntegrityError
 from ppi_ml.ledger import QUARANTINE_SCHEMA
@@ -191,7 +192,8 @@ def _open(path: Path, column: str | None) -> _Source | None:
         return None
     if kind in _PARQUET:
         return _Parquet(path, *where)
-    return _Text(path, *where, lambda: _records(path, separator, names.index(where[0])))
+    read = _of_people if where[0] == NAMES[1] else _records
+    return _Text(path, *where, lambda: read(path, separator, names.index(where[0])))
 
 
 def _where(path: Path, names: Sequence[str], column: str | None) -> tuple[str, bool] | None:
@@ -231,6 +233,12 @@ def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | Non
             is_row = number > 0 and len(cells) > place
             yield cells[place] if is_row else None, "".join(taken)
             taken.clear()
+
+
+def _of_people(path: Path, separator: str, place: int) -> Iterator[tuple[str | None, str]]:
+    """The records of a list for people, whose cells a spreadsheet may open."""
+    for cell, record in _records(path, separator, place):
+        yield None if cell is None else spreadsheet.meant(cell), record
 
 
 def _objects(path: Path, column: str | None) -> Iterator[tuple[str | None, str]]:

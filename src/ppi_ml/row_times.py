@@ -16,8 +16,8 @@ Granularity = Literal["instant", "day"]
 
 # Where so many rows became known on one day, known_at tells of a migration and not of lateness.
 MIGRATED_SHARE, MIGRATED_SPAN_DAYS = 0.20, 10
-FAR_AHEAD_DAYS = 365
-JUDGED_ROWS = 50  # a smaller table shows neither
+JUDGED_ROWS = 50  # a smaller table does not show it
+PRESENT_GRACE_US = DAY_US  # clocks differ, and so do zones: up to 14 hours
 
 
 def read(
@@ -100,20 +100,13 @@ def walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
     return shown // DAY_US * DAY_US if granularity == "day" else shown
 
 
-def far_ahead(walls: pl.Series) -> list[str]:
-    """A note if a few events lie so far after all others that they stretch the log."""
-    if len(walls) < JUDGED_ROWS:
-        return []
-    usual, last = walls.quantile(0.999, "lower"), walls.max()
-    if not isinstance(usual, int | float) or not isinstance(last, int):
-        return []
-    days = int(last - usual) // DAY_US
-    if days <= FAR_AHEAD_DAYS:
-        return []
-    return [
-        f"the last event ({_day(last)}) lies {days} days after 99.9 % of them; if its date is "
-        "wrong, mend it or set data.until, because it says where the log ends"
-    ]
+def set_future_aside(at: pl.Series, now: int, ledger: Ledger) -> None:
+    """Quarantine what is said to occur more than a day after the present instant, which is `now`.
+
+    Both in microseconds UTC. The day of grace is for clocks and zones that differ.
+    """
+    ahead = (at > now + PRESENT_GRACE_US).fill_null(False)
+    ledger.quarantine("occurred_at lies after the present instant", ("occurred_at",), ahead)
 
 
 def late_share(frame: pl.DataFrame, zone: str) -> float | None:

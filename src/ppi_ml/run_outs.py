@@ -1,6 +1,7 @@
 """Who runs out of what, when: the score table of pairs as a list for the people who write to them.
 
-Reads nothing but the score table, so the list never says anything else than the scores do.
+Dates and chances are read from the score table alone, so the list never says anything else than the
+scores do; what a product is called comes from the table products.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from ppi_ml.entities import PRODUCT
+from ppi_ml.entities import PRODUCT, Entity
+from ppi_ml.events import EventLog
 from ppi_ml.tables import Table
 
-SHOWN = 50
-"""Rows of the list in Markdown; the CSV file holds all of them."""
+SHOWN, OF_CUSTOMER = 50, 3
+"""Rows of the list in Markdown, and of one customer among them, whose pantry would else fill it;
+the CSV file holds all of them."""
 _FAR = pl.date(9999, 12, 31)
 _COLUMNS: Mapping[str, str] = {
     "customer_id": "customer",
     PRODUCT: "product",
+    "name": "name",
+    "category": "category",
     "runout_p50_date": "runs out about",
     "runout_p10_date": "likely from",
     "runout_p90_date": "likely until",
@@ -37,14 +42,37 @@ def soonest(scores: pl.DataFrame, top: int) -> pl.DataFrame:
     return scores.filter(place <= top)
 
 
-def listed(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
+def what_they_are(log: EventLog, entity: Entity) -> pl.DataFrame:
+    """Product -> its name and category, a column each that the table products fills anywhere.
+
+    Without columns where a product is no sku: then it is called by what it is.
+    """
+    if entity.product != "sku" or "products" not in log.tables:
+        return pl.DataFrame(schema={PRODUCT: pl.String})
+    known = log.tables["products"].frame.rename({"sku": PRODUCT})
+    told = [name for name in ("name", "category") if known[name].count()]
+    return known.select(PRODUCT, *told)
+
+
+def first(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the list that stand in Markdown."""
+    place = pl.int_range(pl.len()).over("customer")
+    return rows.filter(place < OF_CUSTOMER).head(SHOWN)
+
+
+def listed(
+    scores: pl.DataFrame, horizon: int, products: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """The list, soonest reminder first and the likeliest buyers of a day on top.
 
     Pairs without a reminder stand at the end. `likely from` and `likely until` are the 10 % and
     90 % points of the run-out date of a customer who still uses the product, null where the curve
     does not reach them; `chance to buy` is the probability of a purchase within `horizon` days, low
-    for those who have probably stopped.
+    for those who have probably stopped. `products` is what `what_they_are` gives; None: nothing.
     """
+    if products is not None:
+        scores = scores.join(products, on=PRODUCT, how="left")
+    there = (*scores.columns, "chance")
     bought = pl.col(f"p_next_{horizon}d")
     chance = pl.format("{} % in " + str(horizon) + " days", _whole_percent(bought))
     return (
@@ -54,7 +82,7 @@ def listed(scores: pl.DataFrame, horizon: int) -> pl.DataFrame:
             pl.col("nudge_date").fill_null(_FAR), -bought, pl.col("runout_p50_days"),
             "customer_id", PRODUCT, nulls_last=True,
         )
-        .select(pl.col(name).alias(shown) for name, shown in _COLUMNS.items())
+        .select(pl.col(name).alias(shown) for name, shown in _COLUMNS.items() if name in there)
     )  # fmt: skip
 
 
@@ -74,19 +102,20 @@ def to_markdown(rows: pl.DataFrame, cutoff: str, total: int | None = None) -> st
     """The first rows of the list as Markdown, with what the columns mean.
 
     Args:
-        rows: the list, or its first rows.
+        rows: the list, or what `first` gives of it.
         cutoff: the date that it is as known at.
         total: how many rows the whole list has; None: these.
     """
-    shown, total = rows.head(SHOWN), rows.height if total is None else total
+    shown, total = first(rows), rows.height if total is None else total
     body = [["" if cell is None else str(cell) for cell in row] for row in shown.iter_rows()]
     table = Table(f"The first {shown.height:,} of {total:,}", shown.columns, body)
     return "\n".join(
         [
             "# Who runs out of what, when",
             "",
-            f"As known on {cutoff}. All rows are in `run_outs.csv`, soonest reminder first;",
-            "`ppi-ml score --top 3` keeps the three of each customer that run out soonest.",
+            f"As known on {cutoff}. All rows are in `run_outs.csv`, soonest reminder first; here",
+            f"stand at most {OF_CUSTOMER} of a customer. `ppi-ml score --top 3` keeps the three of",
+            "each customer that run out soonest.",
             "",
             "- **runs out about**: when a customer who still uses the product is likely to need",
             "  the next pack, as likely earlier as later. Eight in ten such customers are expected",

@@ -18,6 +18,8 @@ Kind = Literal["id", "text", "choice", "number", "currency", "time"]
 
 MOST_UNITS = 1e9  # a quantity above is a typing error and would overflow sums of thousandths
 MOST_MONEY = 1e11  # likewise for sums of ten-thousandths of the currency unit
+MOST_QUARANTINED = 0.05
+"""Share of unusable rows above which a table is not loaded, unless something else is stated."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class Column:
     `required`: the column must be there and an empty cell is quarantined. `default` stands in for
     an absent column; with `fills`, for an empty cell too. `above`, `least` and `most` bound a
     number; `choices` are the words that a choice may be, and `spellings` pairs (how else a word is
-    written, the word). Both are in small letters: a choice is read without regard to case. A time
-    that need not be there and that nobody can have meant (the year 9999) is null.
+    written, the word). Both are in small letters: a choice is read without regard to case.
+    `otherwise` is the word that a cell is taken for which is empty or none of them, where leaving
+    the row out would be worse. A time that need not be there and that nobody can have meant (the
+    year 9999) is null.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Column:
     most: float | None = None
     choices: tuple[str, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
+    otherwise: str | None = None
 
     @property
     def rule(self) -> str:
@@ -133,7 +138,11 @@ _CURRENCY = Column("currency", "currency", "ISO 4217", "the currency of the log"
 _CAMPAIGN = Column("campaign", "text", "", "no campaign, or unknown")
 _CHANNEL = Column("channel", "text", "", "channel unknown")
 _YES_NO = ("yes", "no")
-_YES_NO_SPELLED = (("true", "yes"), ("false", "no"), ("1", "yes"), ("0", "no"))
+_YES_NO_SPELLED = (
+    ("true", "yes"), ("false", "no"), ("1", "yes"), ("0", "no"),
+    ("y", "yes"), ("n", "no"), ("t", "yes"), ("f", "no"),  # as PostgreSQL writes them in a CSV
+)  # fmt: skip
+_GRANTED_SPELLED = (*_YES_NO_SPELLED, ("granted", "yes"), ("denied", "no"))
 
 _DECLARED = (
     Table(
@@ -319,8 +328,8 @@ _DECLARED = (
         own=(
             Column("purpose", "text", "", "quarantined", required=True),
             Column(
-                "granted", "choice", "", "quarantined", required=True,
-                choices=_YES_NO, spellings=_YES_NO_SPELLED,
+                "granted", "choice", "", "no, as any other word", required=True,
+                choices=_YES_NO, spellings=_GRANTED_SPELLED, otherwise="no",
             ),
         ),
         holds=True,
@@ -345,6 +354,7 @@ _DECLARED = (
         key=("sku",),
         own=(
             _PRODUCT,
+            Column("name", "text", "", "name unknown"),
             Column("category", "text", "", "category unknown"),
             Column("category_group", "text", "", "group unknown"),
             Column("department", "text", "", "department unknown"),

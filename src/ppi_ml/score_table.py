@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ppi_ml import consent
 from ppi_ml.dataset import Dataset
@@ -15,6 +14,7 @@ from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import UsageError
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import READINGS, Asked
+from ppi_ml.why_none import NO_PURCHASE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,11 +76,28 @@ def withheld(table: pl.DataFrame, customers: pl.Series, always: Mapping[str, str
     return blank.select(table.columns)
 
 
+def why_not(data: Dataset, active_within: int) -> pl.Series:
+    """Why each row is not asked about (n,): silent for too long, bought too seldom; else null."""
+    least, silent = data.entity.least, data.silent_days > active_within
+    too_few = f"bought on fewer than {least} days"
+    return (
+        pl.DataFrame({"silent": silent, "eligible": data.eligible(active_within)})
+        .select(
+            pl.when("eligible")
+            .then(None)
+            .when("silent")
+            .then(pl.lit(f"no purchase in the last {active_within} days"))
+            .otherwise(pl.lit(too_few))
+        )
+        .to_series()
+    )
+
+
 def exactly(
     table: pl.DataFrame,
     ids: Sequence[str],
-    eligible: NDArray[np.bool_],
-    active_within: int,
+    why: pl.Series,
+    absent: Mapping[str, str],
     always: Mapping[str, str],
     denied: pl.Series | None = None,
 ) -> pl.DataFrame:
@@ -89,8 +106,8 @@ def exactly(
     Args:
         table: every customer as `scored` made it.
         ids: the customers asked for, each once.
-        eligible: (n,) whether each row of the table is asked about.
-        active_within: days within which an eligible customer has bought.
+        why: (n,) why each row of the table is not asked about; null where it is.
+        absent: customer -> why no row is about them; who is not in there never ordered.
         always: cutoff, target, model_version and model_sha256, for customers without history.
         denied: customers who have denied profiling, None if nobody has; nothing else is said of
             them.
@@ -98,35 +115,35 @@ def exactly(
     asked = pl.DataFrame({"customer_id": pl.Series(list(ids), dtype=pl.String)})
     if asked["customer_id"].is_duplicated().any():
         raise UsageError("ids: a customer is asked for twice")
-    known = table.with_columns(eligible=pl.Series(eligible))
+    known = table.drop("status", "reason").with_columns(
+        why=why.cast(pl.String), has_row=pl.lit(True)
+    )
     whole = asked.join(known, on="customer_id", how="left", maintain_order="left")
     refused = pl.Series([], dtype=pl.String) if denied is None else denied
+    no_row = [absent.get(name, NO_PURCHASE) for name in whole["customer_id"]]
+    reason = (
+        pl.when(pl.col("customer_id").is_in(refused.implode()))
+        .then(pl.lit(consent.REASON))
+        .when(pl.col("has_row").is_null())
+        .then(pl.Series(no_row, dtype=pl.String))
+        .otherwise("why")
+    )
     status = (
         pl.when(pl.col("customer_id").is_in(refused.implode()))
         .then(pl.lit("no_consent"))
-        .when(pl.col("eligible").is_null())
+        .when(pl.col("has_row").is_null())
         .then(pl.lit("no_history"))
-        .when("eligible")
+        .when(pl.col("why").is_null())
         .then(pl.lit("scored"))
         .otherwise(pl.lit("not_eligible"))
     )
-    why = {
-        "no_consent": consent.REASON,
-        "no_history": "no purchase of a known product before the cutoff"
-        if PRODUCT in table.columns
-        else "no purchase before the cutoff",
-        "not_eligible": f"bought too seldom, or not in the last {active_within} days"
-        if PRODUCT in table.columns
-        else f"no purchase in the last {active_within} days",
-    }
     keep = {"customer_id", PRODUCT, "status", "reason", *_ALWAYS}
     values = [name for name in table.columns if name not in keep]
     return (
-        whole.with_columns(status=status)
+        whole.with_columns(status=status, reason=reason)
         .with_columns(
             *(pl.lit(value).alias(name) for name, value in always.items()),
             *(pl.when(pl.col("status") == "scored").then(pl.col(v)).alias(v) for v in values),
-            reason=pl.col("status").replace_strict(why, default=None, return_dtype=pl.String),
         )
         .select(table.columns)
     )

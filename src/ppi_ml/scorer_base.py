@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import consent, dataset, entities, selftest, settings, staleness
+from ppi_ml import consent, dataset, entities, reads, selftest, settings, staleness
 from ppi_ml.config import Config
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -37,7 +37,9 @@ _OLD_STATE_DAYS = 180
 class Prediction:
     """What is said of one customer: `values` are the columns of the score table.
 
-    Who has denied profiling has the status `no_consent`, null values and no curve.
+    `status` is `scored`; or there are no values and no curve, and `values["reason"]` says why:
+    `no_consent` (profiling was denied), `no_history` (nothing was bought), `not_eligible` (of
+    orders and lines: none of them is open).
     """
 
     customer_id: str
@@ -82,6 +84,10 @@ class ScorerBase(ABC):
         for name in noted.keys() - {plugin.name for plugin in plugins}:
             raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
         self._families = dataset.families(model.families, model.windows, plugins, model.entity.name)
+        entity = model.entity
+        self._read = reads.tables(self._families, entity.name, model.tables)
+        # what a plug-in reads nobody says
+        self._unread = frozenset() if plugins else reads.unread((entity.product, entity.group))
         self._threads = threads
         self._memory = bytes_of(memory or self.config.engine.memory)
         stored = bundle.json("selftest.json")
@@ -201,7 +207,7 @@ class ScorerBase(ABC):
         data = self.config.data
         log = load_tables(
             raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
-            max_quarantined=0.0, keep_months=keep_months,
+            max_quarantined=0.0, keep_months=keep_months, caller="request",
         )  # fmt: skip
         for name, table in log.tables.items():
             late = table.frame["at"].max() if table.dated else None
@@ -217,6 +223,7 @@ class ScorerBase(ABC):
         if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
             fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
         notes += _absent([name for name in self.model.tables if name not in log.tables])
+        notes += reads.vanished(self.model.tables, fresh, self._read, self._unread)
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
@@ -225,10 +232,12 @@ class ScorerBase(ABC):
     def _check_money_and_clock(self, log: EventLog) -> None:
         """`DataError` if the log counts money or days otherwise than the model does."""
         data = self.config.data
-        known = {data.currency, log.currency} - {None, NO_CURRENCY}
+        # a config may leave the currency to the table; the bundle knows what that said
+        money = data.currency or self.bundle.manifest.get("data", {}).get("currency")
+        known = {money, log.currency} - {None, NO_CURRENCY}
         if len(known) > 1:
             raise DataError(
-                f"the model was trained on {data.currency}, this log is in {log.currency}; convert "
+                f"the model was trained on {money}, this log is in {log.currency}; convert "
                 "the money before loading, or train on this log"
             )
         if log.timezone != data.timezone:

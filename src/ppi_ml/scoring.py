@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ppi_ml import bundle as bundles
-from ppi_ml import consent, dataset, entities, occasion_packing, packing, rows, score_table
+from ppi_ml import (
+    consent,
+    dataset,
+    entities,
+    houses,
+    occasion_packing,
+    packing,
+    rows,
+    score_table,
+    why_none,
+)
 from ppi_ml import explain as reasons
 from ppi_ml.dataset import Dataset
 from ppi_ml.engine.buckets import bucket_count
@@ -26,7 +35,6 @@ from ppi_ml.entities import PRODUCT
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.models.consuming import consuming
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import Asked, Nudge
@@ -99,13 +107,12 @@ class Scorer(ScorerBase):
         """
         asked = self.asked(log, cutoff, allow_stale)
         if ids is not None:
-            few = asked.of(ids) if self.model.entity.is_pair else asked
-            table, eligible = self._scored(few, days, everyone=True)
-            always = {"cutoff": str(asked.cutoff), **self.names}
+            few = asked.of(ids)
+            scored = asked if not self.model.entity.is_pair else few
+            table, why = self._scored(scored, days, everyone=True)
+            absent = why_none.of_purchases(few.log, asked.cutoff, self.model.entity)
             denied = consent.denied(asked.log, asked.cutoff)
-            table = score_table.exactly(
-                table, ids, eligible, self.model.active_within, always, denied
-            )
+            table = score_table.exactly(table, ids, why, absent, self._always(asked.cutoff), denied)
         else:
             parts = (self._part(part, days, everyone=everyone) for part in self._parts(asked))
             table = pl.concat(parts).sort(self.model.entity.keys)
@@ -146,8 +153,7 @@ class Scorer(ScorerBase):
         refused = self._withheld(asked, everyone=everyone)
         if refused.is_empty():
             return table
-        always = {"cutoff": str(asked.cutoff), **self.names}
-        told = score_table.withheld(table, refused, always)
+        told = score_table.withheld(table, refused, self._always(asked.cutoff))
         return pl.concat([table, told]).sort(self.model.entity.keys)
 
     def _withheld(self, asked: Request, *, everyone: bool) -> pl.Series:
@@ -164,14 +170,14 @@ class Scorer(ScorerBase):
 
     def _scored(
         self, asked: Request, days: Sequence[int], *, everyone: bool
-    ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
-        """The rows of a request as a table, and which of them are eligible."""
+    ) -> tuple[pl.DataFrame, pl.Series]:
+        """The rows of a request as a table, and why each is not asked about; null where it is."""
         data = self._features(asked.log, asked.cutoff, everyone=everyone)
         table = self._table(asked.log, data, self._curves(data), days)
-        eligible = data.eligible(self.model.active_within)
+        why = score_table.why_not(data, self.model.active_within)
         if not everyone:
-            return table.filter(pl.Series(eligible)), eligible[eligible]
-        return table, eligible
+            return table.filter(why.is_null()), why.filter(why.is_null())
+        return table, why
 
     def curves(
         self,
@@ -264,6 +270,11 @@ class Scorer(ScorerBase):
         Raises:
             DataError: an event breaks its contract, lies after the cutoff (five minutes' grace for
                 clocks that differ), or belongs to another customer than the rest.
+
+        Returns:
+            What `score` says of everybody with a purchase, however long ago that was. Without a
+            purchase (of a product that is known), or where profiling was denied, a row without
+            values whose `status` and `reason` are those of `score(ids=...)`.
         """
         data = self.config.data
         instant = Cutoff.parse(cutoff or datetime.now(UTC), data.timezone)
@@ -279,24 +290,26 @@ class Scorer(ScorerBase):
         # Not checked for stale tables: how long one customer is silent says nothing of the export.
         data = self._features(log, instant, everyone=True)
         # a request holds nothing late but what the clocks' grace lets in: there, denials count
-        if len(denied := consent.withdrawn(log)):
-            return self._refused(log, data.take(np.zeros(len(data), dtype=np.bool_)), denied)
-        if not len(data):
-            known = " of a product that the table products of the request names"
-            raise DataError(
-                f"order_lines: no purchase{known if self.of_pairs else ''} before the cutoff"
-            )
+        denied = consent.withdrawn(log)
+        if len(denied) or not len(data):
+            return self._nothing(log, data.take(np.zeros(len(data), dtype=np.bool_)), denied)
         curves = self._curves(data)
         rows_ = self._table(log, data, curves, ()).to_dicts()
         return Prediction(log.customer_ids[0], instant, rows_[0]["status"], rows_[0], curves, rows_)
 
-    def _refused(self, log: EventLog, nobody: Dataset, denied: pl.Series) -> Prediction:
-        """What is said of a customer who has denied profiling: nothing, in the usual columns."""
+    def _nothing(self, log: EventLog, nobody: Dataset, denied: pl.Series) -> Prediction:
+        """What is said of a customer without a row: nothing but why, in the usual columns."""
         curves, cutoff = self._curves(nobody), nobody.cutoffs[0]
-        always = {"cutoff": str(cutoff), **self.names}
+        absent = why_none.of_purchases(log, cutoff, self.model.entity)
         empty = self._table(log, nobody, curves, ())
-        rows_ = score_table.withheld(empty, denied, always).to_dicts()
-        return Prediction(denied[0], cutoff, rows_[0]["status"], rows_[0], curves, rows_)
+        rows_ = score_table.exactly(
+            empty, log.customer_ids.to_list(), pl.Series([], dtype=pl.String), absent,
+            self._always(cutoff), denied,
+        ).to_dicts()  # fmt: skip
+        return Prediction(log.customer_ids[0], cutoff, rows_[0]["status"], rows_[0], curves, rows_)
+
+    def _always(self, cutoff: Cutoff) -> dict[str, str]:
+        return {"cutoff": str(cutoff), **self.names}
 
     def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
         """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
@@ -343,9 +356,9 @@ class Scorer(ScorerBase):
         keys = data.keys.select(data.entity.keys)
         inputs = rows.build(data, states, edges.tolist())
         cumulative = self.model.curve.cumulative(inputs)
-        if inputs.ending is None:
+        if not data.entity.is_pair:
             return Curves(edges, cumulative, keys)
-        still = Curves(edges, consuming(cumulative, inputs.ending, edges), keys)
+        still = Curves(edges, houses.run_out(self.model.curve, data, states, edges), keys)
         return Curves(edges, cumulative, keys, still)
 
     def _typical(self) -> reasons.Reference:

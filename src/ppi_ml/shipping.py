@@ -12,10 +12,19 @@ from typing import Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import occasion_packing, packing, pair_scores, scoring, selftest
+from ppi_ml import (
+    occasion_packing,
+    packing,
+    pair_scores,
+    run_figures,
+    run_outs,
+    scoring,
+    selftest,
+)
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
+from ppi_ml.kept import BACKTEST
 from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.runs import RunFolder, write_json
 from ppi_ml.scorecard import Scorecard
@@ -62,11 +71,12 @@ def write(folder: RunFolder, shipment: Shipment) -> None:
     write_json(path / "load_report.json", log.report.to_dict())
     log.report.write_quarantine(path / "quarantine")
     write_json(path / "scorecard.json", shipment.scorecard.to_dict())
-    (path / "scorecard.md").write_text(shipment.scorecard.to_markdown(), encoding="utf-8")
     search = {"why": found.why, "losses": dict(found.losses), "trials": list(found.trials)}
     write_json(path / "tuning.json", search)
     if shipment.backtest is not None:
-        shipment.backtest.write_parquet(path / "backtest.parquet")
+        shipment.backtest.write_parquet(path / BACKTEST)
+    page = shipment.scorecard.to_markdown() + run_figures.write(path)
+    (path / "scorecard.md").write_text(page, encoding="utf-8")
     _predict(path, scorer, log)
 
 
@@ -81,6 +91,7 @@ def _predict(folder: Path, scorer: ScorerBase, log: EventLog) -> None:
         scorer.score_parts(log, end, allow_stale=True), folder,
         keys=scorer.model.entity.keys, notes=scorer.notes(log, end, allow_stale=True),
         horizon=scorer.model.horizon, cutoff=str(end),
+        products=run_outs.what_they_are(log, scorer.model.entity),
     )  # fmt: skip
 
 
@@ -118,6 +129,7 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "recipe": dict(found.recipe),
         "data": {
             "fingerprint": log.fingerprint,
+            "currency": log.currency,
             "observed_from": str(log.observed_from),
             "observed_until": str(log.observed_until),
         },

@@ -31,7 +31,7 @@ from ppi_ml.errors import UsageError
 from ppi_ml.events import EventLog, RawTable, load_tables
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.schema import TABLES
-from ppi_ml.simulation import folder
+from ppi_ml.simulation import devices, folder
 from ppi_ml.simulation.appetite import Appetite, day_factors
 from ppi_ml.simulation.brand import Brand
 from ppi_ml.simulation.buying import Block, balance
@@ -74,8 +74,9 @@ class Simulated:
 
     tables
         The tables of the event contract by name: `order_lines`, `products`, `stock`, and
-        `deliveries` and `usage` where the shop has them. The amount of a usage event is that of the
-        refill that was opened.
+        `deliveries` and `usage` where the shop has them. The amount of a usage event is in packs:
+        those that were opened (`first_use`, `refill`), or used up since the reading before
+        (`telemetry`).
     truth
         One row per pair: `customer_id`, `sku`, `rate` (amount a day, in the product's unit of
         measure), `starts_at` (when it would first be consumed), `lapsed_at` (when it was for the
@@ -113,14 +114,16 @@ def simulate(customers: int, days: int = 730, seed: int = 0, shop: Shop | None =
     catalogue = stock_the_shelves(shop, days, seed)
     pairs: list[pl.DataFrame] = []
     refills: list[pl.DataFrame] = []
+    readings: list[pl.DataFrame] = []
     known = 0
     for block, first in enumerate(range(0, customers, BLOCK)):
         size = min(BLOCK, customers - first)
-        more, bought = _block(shop, catalogue, days, seed, block, size)
+        more, bought, read = _block(shop, catalogue, days, seed, block, size)
         pairs.append(more)
         refills.append(bought.with_columns(pl.col("pair") + known))
+        readings.append(read.with_columns(pl.col("pair") + known))
         known += more.height
-    world = World(shop, catalogue, days, pl.concat(pairs), pl.concat(refills))
+    world = World(shop, catalogue, days, pl.concat(pairs), pl.concat(refills), pl.concat(readings))
     tables = {name: table for name, part in PARTS.items() if (table := part(world)) is not None}
     return Simulated(
         tables, world.pairs.select(TRUTH), run_outs(world), world.refills, START, world.until
@@ -277,8 +280,8 @@ def _require_size(customers: int, days: int, seed: int) -> None:
 
 def _block(
     shop: Shop, catalogue: Catalogue, days: int, seed: int, block: int, customers: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The pairs and the refills of one block, numbered from 0 on."""
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The pairs, the refills and the readings of one block, numbered from 0 on."""
 
     def draw(part: str) -> np.random.Generator:
         return stream(seed, part, block)
@@ -288,7 +291,7 @@ def _block(
     appetite = Appetite.of(factors)
     refills = Block(shop, catalogue, homes, appetite, draw).buy()
     pairs = pair_frame(homes, balance(homes, appetite, refills), BLOCK * block)
-    return pairs, refill_frame(homes, refills)
+    return pairs, refill_frame(homes, refills), devices.read(homes, appetite, refills)
 
 
 def _days_between(start: pl.Expr, end: str) -> pl.Expr:

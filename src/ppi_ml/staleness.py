@@ -40,9 +40,11 @@ def check(
             continue  # it had not begun: its features are null, as in training
         silent, usual = _silence(table, cutoff)
         expected = max(most_days, usual) + log.known_lag.get(name, 0)
-        if silent <= expected:
+        if silent is not None and silent <= expected:
             continue
-        found = f"{name}: the last event known before {cutoff} is {silent:.0f} days old"
+        found = f"{name}: no event is known before {cutoff}"
+        if silent is not None:
+            found = f"{name}: the last event known before {cutoff} is {silent:,.0f} days old"
         if not allow_stale:
             raise DataError(
                 f"{found}, and at most {expected:.0f} days are expected; load newer events, choose "
@@ -56,18 +58,21 @@ def check(
     return replace(log, tables=kept), notes
 
 
-def _silence(table: EventTable, cutoff: Cutoff) -> tuple[float, float]:
-    """Days from the last whole day with an event to the cutoff, and the longest such gap before."""
+def _silence(table: EventTable, cutoff: Cutoff) -> tuple[float | None, float]:
+    """Days from the last whole day with an event to the cutoff, and the longest such gap before.
+
+    The gap is the longest in the days that are looked back at. An empty table is never silent; null
+    where there are events and none of them was known.
+    """
+    if table.frame.is_empty():
+        return 0.0, 0.0
+    known = table.frame.filter(pl.col("known") < cutoff.at)
+    day = pl.col("wall") // DAY_US
+    last = known.select(day.max()).item()
+    if last is None:
+        return None, 0.0
     since = cutoff.wall - _LOOK_BACK_DAYS * DAY_US
-    days = (
-        table.frame.filter(pl.col("known") < cutoff.at, pl.col("wall") >= since)
-        .select(day=pl.col("wall") // DAY_US)
-        .unique()
-        .sort("day")["day"]
-    )
-    if days.is_empty():
-        empty = table.frame.is_empty()
-        return (0.0, 0.0) if empty else (float(_LOOK_BACK_DAYS), 0.0)
-    silent = cutoff.wall / DAY_US - (int(days[-1]) + 1)
-    usual = days.diff().max()
+    recent = known.filter(pl.col("wall") >= since).select(day.unique().sort())["wall"]
+    usual = recent.diff().max()
+    silent = cutoff.wall / DAY_US - (int(last) + 1)
     return max(silent, 0.0), float(usual) if isinstance(usual, int) else 0.0

@@ -95,7 +95,7 @@ def summarize(
         timezone: the business zone.
         currency: that of the log.
     """
-    newest, days = _newest(frame) if table.dated else (frame, None)
+    newest, days = newest_rows(frame) if table.dated else (frame, None)
     told = newest if newest.height >= FEWEST_ROWS else None
     sample = None if told is None else told.gather_every(1 + told.height // SAMPLE)
     columns = {
@@ -109,7 +109,7 @@ def summarize(
     return TableSummary(granularity, timezone, money, frame.height, newest.height, pace, columns)
 
 
-def _newest(frame: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+def newest_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     """The rows of the newest days, and how many days these are; a few wild dates do not count."""
     first, last = frame["wall"].min(), frame["wall"].max()
     if not isinstance(first, int) or not isinstance(last, int):

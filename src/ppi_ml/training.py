@@ -13,7 +13,6 @@ from ppi_ml import (
     consent,
     dataset,
     entities,
-    inputs,
     judging,
     labels,
     occasion_training,
@@ -22,6 +21,7 @@ from ppi_ml import (
     rows,
     shipping,
     splits,
+    training_log,
 )
 from ppi_ml.asked_for import AskedFor, asked_for
 from ppi_ml.config import Config
@@ -29,7 +29,7 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Target
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import NotTrainableError, UsageError
-from ppi_ml.events import EventLog, newest_months
+from ppi_ml.events import EventLog
 from ppi_ml.explain import Reference
 from ppi_ml.models.mixture import Mixture, in_words
 from ppi_ml.occasion_training import Question
@@ -79,7 +79,9 @@ def train(
     found = asked_for(filled)
     with RunFolder(filled, resume) as folder, _tracked(filled, folder.name, say) as tracking:
         with say.stage("reading events"):
-            log = inputs.load_log(filled.data, found.plugins) if log is None else _cut(log, filled)
+            log = training_log.read(filled, found.plugins, log)
+        for told in training_log.remarks(log):
+            say.note(told)
         folder.pin(filled, log.fingerprint)
         about = _learn_occasions if found.entity.is_occasion else _learn
         shipment, n_train = about(log, filled, found, folder.path, say)
@@ -123,7 +125,8 @@ def _learn(
         material, folds, chosen.recipe, found.families, found.baselines, say,
         _wanted(found, config),
     )  # fmt: skip
-    notes = (*scorecard.notes, *(f"{note}." for note in lost), consent.said(whole))
+    how = f"The stages: {chosen.why}."
+    notes = (*scorecard.notes, how, *(f"{note}." for note in lost), *training_log.said(whole))
     scorecard = replace(scorecard, notes=notes)
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
@@ -147,7 +150,7 @@ def _learn_occasions(
     asked = Question(found.target, found.entity, found.families, found.baselines)
     got = occasion_training.learn(consent.permitted(log), asked, config, folder, say)
     choice = Choice(got.recipe, got.why, got.losses, got.trials)
-    notes = (*got.scorecard.notes, consent.said(log))
+    notes = (*got.scorecard.notes, f"The stages: {got.why}.", *training_log.said(log))
     shipment = Shipment(
         got.model, config, log, got.plan.periods, got.plan.test, choice,
         replace(got.scorecard, notes=notes, entity=found.entity.name), got.backtest, found.plugins,
@@ -206,13 +209,6 @@ def _config(
     if config is None and log is not None:
         sets = {"data.source": "dataframes", "target.name": "churn", **sets}
     return Config.read(config, sets)
-
-
-def _cut(log: EventLog, config: Config) -> EventLog:
-    """A log that was given, as `data.until` and `data.keep_months` leave it."""
-    until, months = config.data.until, config.data.keep_months
-    log = log if until is None else log.until(until)
-    return log if months is None else newest_months(log, months)
 
 
 def _settling(log: EventLog, config: Config) -> float:

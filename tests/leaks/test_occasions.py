@@ -224,7 +224,7 @@ def test_a_question_that_is_closed_by_what_is_known_later_is_found(
     def known(log, table, moments, on):
         return moments.select(*on, "now_at").unique().join(log.tables[table].frame, on=list(on))
 
-    monkeypatch.setattr(occasions, "_known", known)
+    monkeypatch.setattr(occasions, "known_then", known)
     cutoff = cutoff_of(picked[-1])
     whole, cut = (triggered(log, entity, asking, cutoff) for log in (shop, shop.until(cutoff)))
     assert not whole.equals(cut)

@@ -216,7 +216,8 @@ def test_a_past_that_goes_by_occurrence_alone_is_found(check, monkeypatch):
     assert {"arrivals__last__days_since", "arrivals__on_the_way__count__30d",
             "cadence__gap__mean", "packs__amount__last", "refills__returned__sum",
             "substitutes__days__count", "trips__days__rate__30d", "usage__reports__rate__90d",
-            "usage__used__sum", "state of refills", "state of renewals",
+            "usage__opened__sum", "house__came__last", "state of house",
+            "state of refills", "state of renewals",
             "sample refills__ln_scale", "key customer_id", "purchases"} <= found  # fmt: skip
 
 

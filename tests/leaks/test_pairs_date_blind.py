@@ -144,7 +144,7 @@ def test_a_small_tree_cannot_say_how_late_a_cutoff_is(which):
     assert np.mean((said - true) ** 2) > 0.98 * true.var()
 
 
-@pytest.mark.parametrize("family", ["arrivals", "cadence", "packs", "refills", "trips", "usage"])
+@pytest.mark.parametrize("family", ["arrivals", "cadence", "packs", "refills", "trips"])
 def test_no_family_alone_tells_the_cutoff(family):
     """What one family says must not hide among the columns of the others."""
     data = training(OLD_LOG)[0]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ppi_ml.errors import DataError
-from ppi_ml.models.consuming import consuming
+from ppi_ml.models.consuming import consuming, moved
 from ppi_ml.models.curve import Curves
 
 EDGES = np.array([0.0, 10.0, 30.0])
@@ -111,3 +111,47 @@ def test_no_rows_are_no_curves():
 def test_what_cannot_be_is_refused(cumulative, ending, message):
     with pytest.raises(DataError, match=message):
         consuming(cumulative, ending, EDGES)
+
+
+# ------------------------------------------------------------------ from one stock to another
+CURVE = np.array([[0.0, 0.2, 1.0, 1.5]])
+USUAL = np.array([[0.0, 0.1, 0.5, 2.0]])
+
+
+def test_a_usual_stock_moves_nothing():
+    np.testing.assert_array_equal(moved(CURVE, USUAL, USUAL), CURVE)
+
+
+def test_what_holds_of_the_usual_stock_holds_when_as_much_is_used_up():
+    """By hand: half of an interval, several intervals behind, and beyond the last one."""
+    there = np.array([[0.0, 0.05, 0.3, 3.0]])
+    assert moved(CURVE, USUAL, there) == pytest.approx(
+        np.array([[0.0, 0.1, 0.6, 1.5 + 1.0 * 0.5 / 1.5]])
+    )
+    behind = np.array([[0.0, 0.0, 0.0, 0.1]])
+    assert moved(CURVE, USUAL, behind) == pytest.approx(np.array([[0.0, 0.0, 0.0, 0.2]]))
+
+
+def test_a_stock_that_comes_later_is_the_same_curve_later():
+    """Where model and process are of one law, moving is what the law itself says."""
+    edges = np.linspace(0.0, 60.0, 241)
+
+    def law(age):
+        return (np.maximum(age, 0.0) / 20.0) ** 2
+
+    usual, there = law(30 + edges) - law(30), law(edges - 4) - law(-4)
+    found = moved(1.5 * usual[None], usual[None], there[None])[0]
+    assert found == pytest.approx(1.5 * there, abs=1e-12)
+
+
+@given(pairs(), st.floats(0, 3), st.floats(0, 3))
+def test_what_lasts_longer_runs_out_later_whatever_the_curve(drawn, less, more):
+    cumulative, ending, edges = drawn
+    usual = np.cumsum(np.full(cumulative.shape, 0.2), axis=1) - 0.2
+    short, long = (factor * usual for factor in (max(less, more), min(less, more)))
+    curve = consuming(cumulative, ending, edges)
+    found = [moved(curve, usual, there) for there in (short, long)]
+    assert (found[0] >= found[1] - 1e-9).all()
+    for one in found:
+        assert (one[:, 0] == 0).all()
+        Curves(edges, one)  # a valid curve

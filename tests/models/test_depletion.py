@@ -150,6 +150,21 @@ def test_rounding_between_the_curves_does_not_move_the_run_out_behind_the_purcha
         assert (found[f"p_runout_{day}d"] >= found[f"p_next_{day}d"]).all()
 
 
+def test_a_house_that_is_full_runs_out_after_the_next_purchase():
+    """Its dates are read as they are; a pair beside it whose curves meet keeps its order."""
+    half = np.log(2)
+    plain = np.array([[0.0, half, 1.0, 3.0], [0.0, half, half, 3.0]])
+    still = plain * [[0.5], [1.0]] - [[0.0] * 4, [0.0, 1e-12, 1e-12, 0.0]]
+    edges = np.array([0.0, 10.0, 80.0, 100.0])
+    found = depletion(Curves(edges, plain, consuming=Curves(edges, still)), ASKED)
+    assert found["runout_p50_days"] == pytest.approx([80 + 20 * (half - 0.5), 10.0])
+    assert days(found, "next_p50_date") == [["2024-03-06", "2024-03-06"]]
+    assert days(found, "nudge_date", "runout_p50_date") == [["2024-05-19", "2024-03-06"]] * 2
+    for day in (7, 14, 30, 40):
+        assert found[f"p_runout_{day}d"][0] < found[f"p_next_{day}d"][0]
+        assert found[f"p_runout_{day}d"][1] >= found[f"p_next_{day}d"][1]
+
+
 # ------------------------------------------------------------------ what is refused
 def test_curves_of_customers_are_refused():
     with pytest.raises(UsageError, match=r"no `consuming`.* entity customer_product"):
@@ -239,7 +254,7 @@ def test_the_next_purchase_is_that_of_repurchase(drawn):
 
 
 @given(asked_pairs())
-def test_the_run_out_is_never_later_than_the_next_purchase(drawn):
+def test_the_run_out_of_a_usual_house_is_never_later_than_the_next_purchase(drawn):
     curves, asked = drawn
     found = depletion(curves, asked)
     bought = stacked(repurchase(curves, asked), "next_{}_days")

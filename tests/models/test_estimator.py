@@ -251,11 +251,27 @@ def test_by_default_the_curve_reaches_as_far_as_anybody_was_followed(small):
     assert HazardModel().fit(X300, years).max_days_ == 365
 
 
+def test_several_quantiles_at_once_are_those_asked_one_by_one(small):
+    for several in ([0.1, 0.5, 0.9], (0.1, 0.5, 0.9), np.array([0.1, 0.5, 0.9])):
+        found = small.predict_quantile(X300, several)
+        alone = [small.predict_quantile(X300, p) for p in several]
+        assert found.shape == (300, 3)
+        assert (found == np.column_stack(alone)).all()
+    assert small.predict_quantile(X300, [0.5]).shape == (300, 1)
+    assert small.predict_quantile(X300, []).shape == (300, 0)
+
+
 def test_beyond_the_reach_nothing_is_said(small):
     with pytest.raises(UsageError, match="reaches day 90"):
         small.predict_survival(X300, [91])
-    with pytest.raises(UsageError, match="strictly between 0 and 1"):
+    with pytest.raises(UsageError, match="strictly between 0 and 1, got 50"):
         small.predict_quantile(X300, 50)
+    with pytest.raises(UsageError, match="strictly between 0 and 1, got 90"):
+        small.predict_quantile(X300, [0.1, 90])
+    for ask, name in ((small.predict_quantile, "p"), (small.predict_survival, "days")):
+        for wrong in ("half", ["half"], [[0.1], [0.5]], [[0.1], [0.5, 0.9]], {"p": 0.5}):
+            with pytest.raises(UsageError, match=f"{name}: expected a number or a list"):
+                ask(X300, wrong)
     slow = HazardModel(max_days=10).fit(X300, Y300)
     assert np.isinf(slow.predict(X300)).any()
 
@@ -299,7 +315,7 @@ def test_far_outside_what_was_seen_the_regression_stays_flat():
     assert model.predict(outside[None]) == pytest.approx(model.predict(edge[None]))
 
 
-ROWS = st.integers(1, 40).flatmap(
+ROWS = st.integers(5, 40).flatmap(
     lambda n: st.tuples(
         st.lists(
             st.tuples(*[st.one_of(st.floats(-1e6, 1e6, width=32), st.just(np.nan))] * 2),
@@ -319,7 +335,7 @@ ROWS = st.integers(1, 40).flatmap(
 def test_curves_are_curves_whatever_the_rows(drawn):
     X, days, observed, whole_days = np.array(drawn[0]), *map(np.array, drawn[1:3]), drawn[3]
     days = np.ceil(days) if whole_days else days
-    days[0], observed[0] = min(days[0], 365), True
+    days[:5], observed[:5] = np.minimum(days[:5], 365), True
     y = Durations(days, observed)
     model = HazardModel(whole_days=whole_days).fit(X, y)
     check_curves(model, X)
@@ -434,9 +450,20 @@ def test_a_column_that_says_nothing_does_no_harm(small):
 
 
 @pytest.mark.filterwarnings("ignore:Line search of Newton")
-def test_one_row_is_enough_to_say_something():
-    model = HazardModel().fit([[1.0]], Durations([20.0], [True]))
-    assert model.predict_survival([[1.0]], [20])[0] == pytest.approx(np.exp(-1), rel=1e-3)
+def test_five_events_are_enough_to_say_something():
+    y = Durations([20.0] * 6, [True] * 5 + [False])
+    model = HazardModel().fit(np.ones((6, 1)), y)
+    expected = np.exp(-5 / 6)
+    assert model.predict_survival([[1.0]], [20])[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_fewer_events_are_refused_with_what_to_do():
+    """One row would be fitted without a word: half gone after 3.5 days, whatever it is."""
+    with pytest.raises(ValueError, match=r"1 sample, which is too few .* give more rows: at least"):
+        HazardModel().fit([[1.0]], Durations([5.0], [True]))
+    few = Durations(Y300.days, np.arange(300) % 75 == 0)
+    with pytest.raises(NotTrainableError, match=r"only 4 of 300 rows .* at least 5; follow"):
+        HazardModel().fit(X300, few)
 
 
 # ------------------------------------------------------------------ scikit-learn's habits
@@ -509,6 +536,42 @@ def test_durations_are_one_array_with_two_fields():
         np.array(y, copy=False)
 
 
+def test_durations_are_sliced_and_masked_like_an_array():
+    y = Durations([3.0, 5.0, 7.0], [True, False, True])
+    mask = np.array([True, False, True])
+    for rows, days in (
+        (slice(1, None), [5, 7]), (slice(None, None, -1), [7, 5, 3]), (mask, [3, 7]),
+        (pd.Series(mask, index=[7, 8, 9]), [3, 7]), (pl.Series(mask), [3, 7]),
+        (mask.tolist(), [3, 7]), ([2, 0], [7, 3]), (np.array([1]), [5]), (-1, [7]), ([], []),
+    ):  # fmt: skip
+        part = y[rows]
+        assert isinstance(part, Durations)
+        assert (part.days.tolist(), len(part), part.shape) == (days, len(days), (len(days),))
+        assert part.observed.tolist() == [day != 5 for day in days]
+    assert [one.days.item() for one in y] == [3, 5, 7]
+    for wrong in (3, mask[:2], "days"):
+        with pytest.raises(IndexError):
+            y[wrong]
+
+
+@pytest.mark.parametrize(
+    ("days", "observed", "said"),
+    [
+        ([1.0, 0.0], [True, True], "greater than 0; 1 of 2 are not"),
+        ([-1.0], [True], "greater than 0"),
+        ([np.inf], [False], "finite"),
+        (1.0, True, r"must both be \(n,\)"),
+        ([1.0], [True, False], r"must both be \(n,\)"),
+        (["soon"], [True], "days must be numbers"),
+        ([1.0], ["yes"], "True or False"),
+    ],
+)
+def test_what_cannot_be_a_wait_is_an_error_of_the_project(days, observed, said):
+    for kind in (PpiError, ValueError):
+        with pytest.raises(kind, match=said):
+            Durations(days, observed)
+
+
 # ------------------------------------------------------------------ errors for people
 
 
@@ -569,9 +632,10 @@ def test_without_an_event_in_reach_it_says_what_to_do():
     late = Durations(Y300.days + 10, Y300.observed)
     with pytest.raises(NotTrainableError, match="within 5 days"):
         HazardModel(max_days=5).fit(X300, late)
-    one = Durations(Y300.days, np.arange(300) == np.flatnonzero(Y300.observed)[0])
+    five = Durations(Y300.days, np.isin(np.arange(300), np.flatnonzero(Y300.observed)[:5]))
+    assert HazardModel().fit(X300, five).n_rows_ == 300
     with pytest.raises(NotTrainableError, match="raise max_rows"):
-        HazardModel(max_rows=1).fit(X300, one)
+        HazardModel(max_rows=1).fit(X300, five)
 
 
 BAD_SETTINGS = [
@@ -582,6 +646,8 @@ BAD_SETTINGS = [
     ({"prior_sd": 0}, "prior_sd: expected a number above 0, got 0"),
     ({"learning_rate": "fast"}, "learning_rate: expected a number above 0, got 'fast'"),
     ({"whole_days": True}, "whole_days=True wants days as whole numbers"),
+    ({"trees": "no"}, "trees: expected True or False, got 'no'"),
+    ({"random_state": "luck"}, "random_state: 'luck' cannot be used to seed"),
 ]
 
 

@@ -163,3 +163,26 @@ def test_the_model_goes_through_json_unchanged():
     back = PoissonGlm.from_dict(json.loads(json.dumps(glm.to_dict())))
     assert back.names == glm.names
     assert back.log_hazard(columns).tolist() == glm.log_hazard(columns).tolist()
+
+
+# ------------------------------------------------------------------ beyond what was seen
+def test_beyond_what_training_had_the_end_of_it_counts():
+    columns, events, exposure = planted(4)
+    columns[::7, 1] = np.nan
+    free = fit_poisson(columns, events, exposure, names(3), np.ones(3), np.ones(3, bool))
+    held = free.bounded(columns, ["x1", "x9"])
+    assert list(held.bounds) == ["x1"]
+    assert (held.log_hazard(columns) == free.log_hazard(columns)).all()
+    ends = np.nanmin(columns[:, 1]), np.nanmax(columns[:, 1])
+    row = np.array([[0.0, value, 0.0] for value in (*ends, ends[0] - 50, ends[1] + 50, np.nan)])
+    found = held.log_hazard(row)
+    assert found[2:4] == pytest.approx(found[:2], rel=1e-12)
+    assert abs(free.log_hazard(row)[3] - found[1]) > 0.3
+    assert found[4] == free.log_hazard(row)[4]  # what is unknown is the mean
+    far = np.array([[99.0, ends[0], 0.0]])
+    assert held.log_hazard(far) == free.log_hazard(far)  # other columns are free
+    again = PoissonGlm.from_dict(json.loads(json.dumps(held.to_dict())))
+    assert again.bounds == held.bounds
+    assert "bounds" not in free.to_dict()
+    unknown = free.bounded(np.full((5, 3), np.nan), ["x0"])
+    assert unknown.bounds == {}

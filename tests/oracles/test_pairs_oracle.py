@@ -112,13 +112,92 @@ def used(o, pair):
     reports, silent = o.of("usage", pair), o.days[pair][-1]["age"]
     seen = min(o.days[pair][0]["age"], o.watched("usage"))
     since = [r for r in reports if r["age"] <= silent]
-    amounts = [r["amount"] for r in since if r["amount"] is not None]
     told = {"last__days_since": min((r["age"] for r in reports), default=None),
-            "since_purchase__count": len(since), "used__sum": sum(amounts) if amounts else None,
-            "reported__mean": mean(r["amount"] for r in reports)}  # fmt: skip
+            "since_purchase__count": len(since)}  # fmt: skip
+    for name, kinds in (("opened", ("first_use", "refill")), ("metered", ("telemetry",))):
+        own, new = ([r["amount"] for r in rows if r["kind"] in kinds and r["amount"] is not None]
+                    for rows in (reports, since))  # fmt: skip
+        told |= {f"{name}__sum": sum(new) if new else None, f"{name}__mean": mean(own)}
+    for kind, name in (("first_use", "first_use"), ("refill", "refill"), ("telemetry", "reading")):
+        told[f"{name}__days_since"] = min((r["age"] for r in reports if r["kind"] == kind),
+                                          default=None)  # fmt: skip
     for window in (30, 90):
         told[f"reports__rate__{window}d"] = rate(within(reports, window, seen), window, seen)
     return told
+
+
+class Parcels:
+    """Orders of every type: when each was placed, when its last parcel came, what is usual."""
+
+    def __init__(self, o):
+        self.placed, self.came, self.of = {}, defaultdict(list), defaultdict(set)
+        for row in o.tables["order_lines"]:
+            order = row["order_id"]
+            self.placed[order] = max(self.placed.get(order, 0.0), row["age"])
+            if row["product"] is not None:
+                self.of[row["customer_id"]].add(order)
+        for row in o.tables["deliveries"]:
+            self.came[row["order_id"]].append(row["age"])
+        old = [i for i, age in self.placed.items() if 30 < age <= 60]
+        self.recorded = sum(bool(self.came[i]) for i in old) / len(old)
+        self.usual = mean(w for w in map(self.way, self.placed) if w is not None)
+
+    def way(self, order):
+        if not self.came[order]:
+            return None
+        return min(max(self.placed[order] - min(self.came[order]), 0.0), 30.0)
+
+    def arrived(self, order, who):
+        """Days since it came, below 0 until it does."""
+        ways = [w for w in map(self.way, self.of[who]) if w is not None]
+        usual = (sum(ways) + 3 * self.usual) / (len(ways) + 3)
+        old = [i for i in self.of[who] if self.placed[i] > 30]
+        heard = sum(bool(self.came[i]) for i in old)
+        heard = (heard + 0.5 * self.recorded) / (len(old) + 0.5) >= 0.5
+        age = self.placed[order]
+        if self.came[order]:
+            return min(self.came[order])
+        return min(age - usual, 0.0) if heard and age <= 30 else max(age - usual, 0.0)
+
+
+def in_the_house(o, pair):
+    parcels = Parcels(o)
+    lines = [r for r in o.tables["order_lines"] if (r["customer_id"], r["product"]) == pair]
+    bought = {r["order_id"] for r in lines if r["order_type"] == "one_off"}
+    boxes = sorted({(parcels.placed[r["order_id"]], r["order_id"]) for r in lines
+                    if r["order_type"] != "one_off"})  # fmt: skip
+    came = min(parcels.arrived(i, pair[0]) for i in bought)
+    box = boxes[0][1] if boxes else None
+    sent = sum(r["quantity"] * np.exp(r["pack"]) for r in lines if r["order_id"] == box)
+    told = {"came__last": came, "box__days_since": boxes[0][0] if boxes else None,
+            "box_came__last": parcels.arrived(box, pair[0]) if boxes else None,
+            "box_amount__last": np.log(sent) if boxes else None,
+            "usual_way__last": parcels.usual}  # fmt: skip
+    reports = [r for r in o.of("usage", pair) if r["kind"] in ("first_use", "refill")
+               or (r["kind"] == "telemetry" and r["amount"] is not None)]  # fmt: skip
+    new = min((r["age"] for r in reports), default=None)
+    opened = [r for r in reports if r["age"] == new and r["kind"] != "telemetry"]
+    gone = [r["amount"] for r in reports if r["age"] <= came and r not in opened]
+    opened = [r["amount"] * np.exp(r["pack"]) for r in opened if r["amount"]]
+    gone = [a for a in gone if a is not None]
+    days, span, packs, gaps = o.days[pair], 0.0, 0.0, 0
+    recent = [r for r in reports if r["age"] <= 180 and r["amount"] is not None]
+    for opens in (True, False):
+        own = sorted((r for r in recent if (r["kind"] != "telemetry") == opens),
+                     key=lambda r: r["age"])  # fmt: skip
+        counted = own[1:] if opens else own[:-1]
+        if counted:
+            span, gaps = span + own[-1]["age"] - own[0]["age"], gaps + len(counted)
+            packs += sum(r["amount"] * np.exp(r["pack"]) for r in counted)
+    told |= {"lasted__last": span / packs if gaps else None, "gaps__last": gaps or None}
+    return told | {
+        "used__days_since": new, "gone__last": sum(gone) if gone else None,
+        "opened__last": np.log(sum(opened)) if opened else None,
+        "units__mean": mean(d["units"] for d in days[:-1]),
+        "value__mean": mean(d["value"] for d in days[:-1]),
+        "price__last": last([None if d["value"] is None else d["value"] / d["units"]
+                             for d in days]),
+    }  # fmt: skip
 
 
 @cache
@@ -128,7 +207,7 @@ def case(entity, cutoff):
     return shops.built(shops.load(tables), cutoff, entity=entity), Oracle(tables, entity, cutoff)
 
 
-ROUNDED = {"packs__price": 2e-4, "packs__recent_gap": 2e-2, "refills": 3e-5}
+ROUNDED = {"packs__price": 2e-4, "house__price": 2e-4, "packs__recent_gap": 2e-2, "refills": 3e-5}
 """Money in ten-thousandths, weights in thousandths, and sums of rounded logarithms."""
 
 
@@ -141,7 +220,7 @@ def agree(data, name, expected):
 
 @pytest.mark.parametrize(("family", "told"), [
     ("cadence", rhythm), ("packs", bought), ("trips", shopping), ("substitutes", others),
-    ("refills", sent_back), ("arrivals", arrived), ("usage", used),
+    ("refills", sent_back), ("arrivals", arrived), ("usage", used), ("house", in_the_house),
 ])  # fmt: skip
 @pytest.mark.parametrize(("entity", "cutoff"), CASES)
 def test_columns(entity, cutoff, family, told):
@@ -151,7 +230,7 @@ def test_columns(entity, cutoff, family, told):
     expected = [told(oracle, pair) for pair in pairs]
     for what in expected[0]:
         values = agree(data, f"{family}__{what}", [e[what] for e in expected])
-        assert values > 1 or cutoff != CUTOFFS[-1], what
+        assert values > 1 or cutoff != CUTOFFS[-1] or what == "usual_way__last", what
 
 
 # ------------------------------------------------------------------ what is fitted on all pairs
@@ -171,7 +250,7 @@ def fitted(o, pairs, above):
         x, y = [*x, *q], [*y, *g]
         if len(q):
             own_x, own_y = [*own_x, *(q - q.mean())], [*own_y, *(g - g.mean())]
-    top = above is None
+    top, products = above is None, {pair[1] for pair in pairs}
     above = above or {"exponent": 0.0, "ln_gap": 0.0, "ln_rate": 0.0, "again": 0.5}
     slope = float(np.clip(ridge(own_x, own_y, above["exponent"], 20.0), 0.0, 1.5))
     level = ridge(np.ones(len(x)), np.array(y) - slope * np.array(x), above["ln_gap"],
@@ -180,7 +259,8 @@ def fitted(o, pairs, above):
     rate_ = (len(x) + prior) / (watched + prior / np.exp(above["ln_rate"]))
     again = sum(len(o.days[p]) > 1 for p in pairs)
     return {"exponent": slope, "ln_gap": level, "ln_rate": float(np.log(rate_)),
-            "again": (again + prior * above["again"]) / (len(pairs) + prior)}  # fmt: skip
+            "again": (again + prior * above["again"]) / (len(pairs) + prior),
+            "penetration": float(np.log(len(pairs) / len(products)))}  # fmt: skip
 
 
 def levels(o):
@@ -191,8 +271,11 @@ def levels(o):
         parents[o.group[pair[1]]].append(pair)
     top = fitted(o, sorted(o.days), None)
     groups = {g: fitted(o, of, top) for g, of in parents.items() if g is not None}
-    return top, groups, {p: fitted(o, of, groups.get(o.group[p], top))
-                         for p, of in members.items()}  # fmt: skip
+    products = {p: fitted(o, of, groups.get(o.group[p], top)) for p, of in members.items()}
+    usual = np.mean([products[pair[1]]["penetration"] for pair in o.days])
+    for numbers in (top, *groups.values(), *products.values()):
+        numbers["penetration"] -= usual
+    return top, groups, products
 
 
 @pytest.mark.parametrize(("entity", "cutoff"), CASES)
@@ -220,8 +303,11 @@ def test_pairs_on_the_clock_of_their_product(entity, cutoff):
         gaps = gaps - of["exponent"] * np.array([d["amount"] for d in days[:-1]])
         kept = max(1 - sent_back(oracle, pair)["returned_share"], 0.05)
         scale = of["ln_gap"] + of["exponent"] * days[-1]["amount"] + np.log(kept)
+        before = np.mean([d["amount"] for d in days[:-1]]) if len(days) > 1 else 0.0
         expected.append({
-            "own_ln_sum": gaps.sum(), "own_ln_sumsq": (gaps**2).sum(), "ln_scale": scale,
+            "usual_amount": before, "usual_ln_scale": of["ln_gap"] + of["exponent"] * before,
+            "penetration": of["penetration"], "ln_scale": scale,
+            "own_ln_sum": gaps.sum(), "own_ln_sumsq": (gaps**2).sum(),
             "elapsed_over_usual": days[-1]["age"] / np.exp(scale), "again": of["again"],
             "own_over_usual": gaps.mean() if len(gaps) else None, "ln_rate": of["ln_rate"],
             "exponent": of["exponent"], "ln_usual_gap": of["ln_gap"],
@@ -240,7 +326,8 @@ def test_a_new_product_falls_back_to_its_group_and_a_new_group_to_all():
                        if n not in ("s0", "s1", "s6", "b")] for w, values in state[level].items()}
            for level in ("groups", "products")}  # fmt: skip
     log = shops.load(shops.pantry(seed=5, customers=60))
-    again = shops.built(log, cutoff, states={"refills": {"all": state["all"], **few}})
+    only = {"names": ["refills"]}
+    again = shops.built(log, cutoff, states={"refills": {"all": state["all"], **few}}, **only)
     assert not again.samples
     for name, of in (("s0", groups["a"]), ("s6", groups["c"]), ("s4", products["s4"])):
         rows = (again.keys[PRODUCT] == name).to_numpy()
@@ -249,7 +336,7 @@ def test_a_new_product_falls_back_to_its_group_and_a_new_group_to_all():
         np.testing.assert_allclose(again.column("refills__exponent")[rows], of["exponent"], 2e-5)
     none = {"names": [], **{what: [] for what in top}}
     blank = {"all": state["all"], "groups": none, "products": none}
-    again = shops.built(log, cutoff, states={"refills": blank})
+    again = shops.built(log, cutoff, states={"refills": blank}, **only)
     np.testing.assert_allclose(again.column("refills__ln_rate"), top["ln_rate"], 1e-5)
 
 

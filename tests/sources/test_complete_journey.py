@@ -110,7 +110,7 @@ def test_lines_that_are_no_purchase_are_quarantined_or_free(folder):
 
 def test_products_state_their_size(folder):
     frame = load(write(folder, line())).tables["products"].frame
-    assert frame.drop("consumable").rows() == [
+    assert frame.drop("name", "consumable").rows() == [
         ("100", "TEA DRY", "TEA", "GROCERY", "National", 72.0, "OZ"),
         ("200", None, None, "PRODUCE", "National", 1.0, "PT"),
         (str(FUEL), "GASOLINE-REG UNLEADED", "COUPON/MISC ITEMS", "FUEL", "Private", None, None),

@@ -1,7 +1,9 @@
 import polars as pl
 import pytest
 
-from ppi_ml.errors import DataError
+from ppi_ml import inputs
+from ppi_ml.config import DataSettings
+from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.sources._kit import read_columns, read_files, to_our_names
 
 
@@ -76,8 +78,15 @@ def test_columns_of_a_known_layout_are_checked(tmp_path):
         read_columns(file, pl.Schema({"c": pl.Int64()}))
     with pytest.raises(DataError, match="expected Parquet with the columns b Int64"):
         read_columns(file, pl.Schema({"b": pl.Int64()}))
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"no such file; say where .* --set data\.path="):
         read_columns(tmp_path / "gone.parquet", pl.Schema({"a": pl.Int64()}))
+
+
+@pytest.mark.parametrize("source", ["olist", "cdnow", "complete_journey", "shopify"])
+def test_a_source_without_a_copy_says_how_to_name_its_place(source):
+    message = rf"^data\.path: the source {source} needs the path of .* --set data\.path="
+    with pytest.raises(ConfigError, match=message):
+        inputs.load_log(DataSettings(source=source))
 
 
 FRAME = pl.DataFrame({"Client": ["c"], "sku": ["s"], "customer_id": ["internal"]})

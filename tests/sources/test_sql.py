@@ -129,7 +129,8 @@ def test_the_example_of_the_docs_is_a_config():
 
 def test_files_still_need_a_path():
     data = {"source": "files", "tables": {"order_lines": {"query": "SELECT 1"}}}
-    with pytest.raises(ConfigError, match=r"needs data\.tables\.order_lines with a path"):
+    message = r"needs data\.path, .* data\.tables\.order_lines with a path"
+    with pytest.raises(ConfigError, match=message):
         Config.read({"data": data, "target": {"name": "churn"}}, environ={})
 
 
@@ -170,6 +171,21 @@ def test_a_database_or_driver_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "MySQLdb", None)
     with pytest.raises(ConfigError, match=r"driver of mysql.* is not installed: pip install"):
         frames(config("mysql+mysqldb://host/shop"))
+
+
+def test_a_user_that_the_driver_needs_is_asked_for():
+    """The driver's own function says so, with a TypeError, before it looks for the host."""
+    with pytest.raises(ConfigError) as caught:
+        frames(config("postgresql+pg8000://nowhere.invalid/shop"))
+    assert str(caught.value) == (
+        "data.url: the driver pg8000 needs user; expected something like "
+        "postgresql+pg8000://user:${PASSWORD}@host:5432/shop"
+    )
+
+
+def test_the_hint_of_a_missing_url_names_a_user():
+    with pytest.raises(ConfigError, match=r"such as postgresql\+pg8000://user:\$\{PASSWORD\}@host"):
+        Config.read({"data": {"source": "sql"}, "target": {"name": "churn"}})
 
 
 def test_without_sqlalchemy_it_is_said_what_to_install(monkeypatch, tmp_path):

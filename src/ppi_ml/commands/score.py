@@ -21,6 +21,10 @@ def run(
     data: Annotated[Path, typer.Option(help="A config, a file of lines, or a folder.")],
     cutoff: Annotated[str, typer.Option(help="Predict as known at this date.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the data, such as data.path=exports."),
+    ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="parquet, csv or jsonl.")] = None,
     curve: Annotated[str, typer.Option(help="Days such as 7,14,30: P(no event by then).")] = "",
     ids: Annotated[Path | None, typer.Option(help="Only these customers, one id a line.")] = None,
@@ -60,8 +64,8 @@ def run(
         scoring.Scorer.load(model, threads=threads or 2, memory=memory),
     )
     with progress.stage("reading events"):
-        settings = inputs.data_settings(data, like=scorer.config.data)
-        log = inputs.load_log(settings, inputs.plugins_of(data))
+        settings = inputs.data_settings(data, scorer.config.data, sets or [])
+        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []))
     many = NOUNS[scorer.model.entity.name].many
     if explain and scorer.model.entity.name != CUSTOMER:
         raise UsageError(f"--explain: reasons are told of customers; this model scores {many}")

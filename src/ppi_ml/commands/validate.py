@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,9 @@ from ppi_ml.progress import Progress
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
     from ppi_ml.drift import Drift
+    from ppi_ml.last_training import LastTraining
     from ppi_ml.load_report import LoadReport
+    from ppi_ml.shelf import Plugin
 
 _SUFFIXES = (".json", ".html", ".txt")
 _ALONE = "drift: no training on these data to compare with; --against names a run or a report"
@@ -35,6 +38,10 @@ def run(
             metavar="RUN|FILE",
         ),
     ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the data, such as data.path=exports."),
+    ] = None,
     quarantine: Annotated[
         Path | None, typer.Option(help="Write the unusable rows to this folder.")
     ] = None,
@@ -44,16 +51,21 @@ def run(
 ) -> None:
     """Print the load report, and what has moved since the last training.
 
-    Exit code 3 if more rows are unusable than the config allows, or if a table or column is gone
-    that the model of that training reads.
+    A file or folder is read as that training was: in its zone, its currency, with its names of
+    columns. Exit code 3 if more rows are unusable than the config allows, if a table or column is
+    gone that the model of that training reads, or if days or money are counted otherwise.
     """
     limit_threads(threads)
     if out is not None and out.suffix not in _SUFFIXES:
         raise UsageError(f"--out: expected a name that ends in {', '.join(_SUFFIXES)}, got {out}")
-    settings = data_settings(data)
-    report, place, drifts = _looked_at(data, settings, against, Progress(quiet))
+    last = _last(data, against, sets or [])
+    settings = data_settings(data, last.settings if last else None, sets or [])
+    lenient = settings.model_copy(update={"max_quarantined": 1.0})
+    report, drifts = _looked_at(lenient, plugins_of(data, sets or []), last, Progress(quiet))
+    place = last.place if last else None
     told = report.to_dict() | {"drift": _as_data(place, drifts)}
-    text = "\n".join([report.to_text(), *_as_lines(place, drifts)])
+    read_as = _read_as(settings) if last and data.suffix not in (".yaml", ".yml") else []
+    text = "\n".join([report.to_text(), *_as_lines(place, drifts), *read_as])
     if quarantine is not None:
         report.write_quarantine(quarantine)
     if out is not None:
@@ -62,30 +74,34 @@ def run(
     _judge(report, settings, place, drifts)
 
 
-def _looked_at(
-    data: Path, settings: DataSettings, against: Path | None, progress: Progress
-) -> tuple[LoadReport, Path | None, tuple[Drift, ...]]:
-    """The report with its checks, the training it is compared with, and what differs."""
-    import time
+def _last(data: Path, against: Path | None, sets: Sequence[str]) -> LastTraining | None:
+    """The training that is compared with; None if there is none."""
+    from ppi_ml import last_training
 
-    from ppi_ml import drift, last_training, log_checks, staleness
+    place = against or last_training.newest(data, data_settings(data, sets=sets), sets)
+    return None if place is None else last_training.read(place)
+
+
+def _looked_at(
+    settings: DataSettings, plugins: Sequence[Plugin], last: LastTraining | None, progress: Progress
+) -> tuple[LoadReport, tuple[Drift, ...]]:
+    """The report with its checks, and what differs from that of the training."""
+    from ppi_ml import drift, log_checks, staleness
     from ppi_ml.instants import Cutoff
 
-    place = against or last_training.newest(data, settings)
-    last = None if place is None else last_training.read(place)
     with progress.stage("reading events"):
-        lenient = settings.model_copy(update={"max_quarantined": 1.0})
-        log = load_log(lenient, plugins_of(data))
+        log = load_log(settings, plugins)
     with progress.stage("checking the whole log"):
-        now = Cutoff.from_instant(time.time_ns() // 1000, log.timezone)
-        report = log_checks.checked(log, now)
+        report = log_checks.checked(log, Cutoff.now(log.timezone))
     if last is None:
-        return report, None, ()
+        return report, ()
     end, most = log.observed_until, settings.max_staleness
     fresh, _ = staleness.check(log, end, most, allow_stale=True)
     stale = log.tables.keys() - fresh.tables.keys()
-    found = drift.between(last.report, report.to_dict(), stale=stale, read=last.reads)
-    return report, place, found
+    told = report.to_dict()
+    return report, drift.between(
+        last.report, told, stale=stale, read=last.reads, unread=last.unread
+    )
 
 
 def _as_data(place: Path | None, drifts: tuple[Drift, ...]) -> dict[str, Any] | None:
@@ -99,6 +115,12 @@ def _as_lines(place: Path | None, drifts: tuple[Drift, ...]) -> list[str]:
         return [_ALONE]
     title = f"drift since {place}"
     return [f"{title}:" if drifts else f"{title}: none", *(drift.to_text() for drift in drifts)]
+
+
+def _read_as(settings: DataSettings) -> list[str]:
+    """What a file or folder does not say itself."""
+    money = f", money in {settings.currency}" if settings.currency else ""
+    return [f"read in days of {settings.timezone}{money}"]
 
 
 def _save(out: Path, told: dict[str, Any], text: str) -> None:
@@ -116,17 +138,28 @@ def _judge(
     report: LoadReport, settings: DataSettings, place: Path | None, drifts: tuple[Drift, ...]
 ) -> None:
     """`DataError` where a table has too many unusable rows, or a model lacks what it reads."""
-    for name, table in report.tables.items():
-        share = table.rows_quarantined / max(table.rows_in, 1)
-        if share > settings.max_quarantined:
-            limit = f"data.max_quarantined is {settings.max_quarantined:.1%}"
-            raise DataError(f"{name}: {share:.1%} of the rows are unusable; {limit}")
-    gone = [drift.place for drift in drifts if drift.gone]
-    if gone:
+    from ppi_ml.limits import exceeded
+
+    for lost in exceeded(report, settings.max_quarantined):
         raise DataError(
+            f"{lost.table}: {lost.share:.1%} of the rows are unusable; data.max_quarantined is "
+            f"{lost.most:.1%}"
+        )
+    gone = [drift.place for drift in drifts if drift.gone]
+    other = [drift.place for drift in drifts if drift.refused]
+    wrong = []
+    if gone:
+        wrong.append(
             f"the model of {place} reads what is not there any more: {', '.join(gone)}; mend the "
             "export, or train again without it"
         )
+    if other:
+        wrong.append(
+            f"the model of {place} counts otherwise: {', '.join(other)}; read the data as it was "
+            "trained, or train again"
+        )
+    if wrong:
+        raise DataError("\n".join(wrong))
 
 
 COMMAND = Command("validate", "Check a log: rows by rule, orphans, clock skew, and drift.", run)

@@ -30,7 +30,9 @@ variance of about 0.5 over a spread of the exponents between products of about 0
 _REPEATS_OF_PRIOR = 5.0
 _PAIRS_OF_PRIOR = 10.0
 """What a customer's products would expect weighs as much as so many pairs that came back."""
-_SUMS = ("gaps", "ln_gap", "ln_amount", "within_qq", "within_qg", "pairs", "again", "days")
+_SUMS = (
+    "gaps", "ln_gap", "ln_amount", "within_qq", "within_qg", "pairs", "again", "days", "products",
+)  # fmt: skip
 
 
 def _rows() -> Mapping[str, pl.Expr]:
@@ -86,13 +88,14 @@ def _collect(frame: pl.DataFrame) -> pl.DataFrame:
             pairs=pl.len().cast(pl.Int64),
             again=(x > 0).cast(pl.Int64).sum(),
             days=pl.col("refills__age__max").round().cast(pl.Int64).sum(),
+            products=pl.lit(1, dtype=pl.Int64),
         )
         .sort(PRODUCT)
     )
 
 
 def _fit(partial: pl.DataFrame) -> State:
-    """Exponent, ln of the usual gap, and ln of the rate of repeats, for all, groups, products."""
+    """What is known of all, of groups and of products, as `_level` gives it."""
     everything = partial.select(pl.col(_SUMS).sum())
     top = _level(everything, None)
     grouped = partial.filter(pl.col(GROUP).is_not_null()).group_by(GROUP)
@@ -103,6 +106,10 @@ def _fit(partial: pl.DataFrame) -> State:
     # -1 is the last: everything
     above = {name: np.append(groups[name], top[name][0])[at] for name in top}
     products = _level(partial, above)
+    pairs = partial["pairs"].to_numpy()
+    usual = float(pairs @ products["penetration"] / pairs.sum()) if pairs.sum() else 0.0
+    for level in (top, groups, products):
+        level["penetration"] = level["penetration"] - usual
     return {
         "all": {name: float(v[0]) for name, v in top.items()},
         "groups": _named(by_group[GROUP], groups),
@@ -115,7 +122,11 @@ def _named(names: pl.Series, values: Mapping[str, FloatArray]) -> dict[str, list
 
 
 def _level(sums: pl.DataFrame, above: Mapping[str, FloatArray] | None) -> dict[str, FloatArray]:
-    """The numbers of one level (n,), drawn to those of the level above."""
+    """The numbers of one level (n,), drawn to those of the level above.
+
+    Exponent of the amount, ln of the usual gap, ln of the rate of repeats, share of the pairs that
+    came back, and ln of the customers that a product has.
+    """
     s = {name: sums[name].to_numpy().astype(np.float64) for name in _SUMS}
     for name in ("ln_gap", "ln_amount", "within_qq", "within_qg"):
         s[name] /= LOG_UNIT
@@ -130,13 +141,17 @@ def _level(sums: pl.DataFrame, above: Mapping[str, FloatArray] | None) -> dict[s
     rate = np.exp(start["ln_rate"])
     ln_rate = np.log((s["gaps"] + k) / (s["days"] + k / rate))
     again = (s["again"] + k * start["again"]) / (s["pairs"] + k)
-    return {"exponent": exponent, "ln_gap": usual, "ln_rate": ln_rate, "again": again}
+    reach = np.log(np.maximum(s["pairs"], 1.0) / np.maximum(s["products"], 1.0))
+    return {
+        "exponent": exponent, "ln_gap": usual, "ln_rate": ln_rate, "again": again,
+        "penetration": reach,
+    }  # fmt: skip
 
 
 def _columns(state: State) -> Mapping[str, pl.Expr]:
     """What the product says of every pair, and the pair's own sums on the product's clock."""
-    exponent, usual, rate, again = (
-        _of(state, name) for name in ("exponent", "ln_gap", "ln_rate", "again")
+    exponent, usual, rate, again, penetration = (
+        _of(state, name) for name in ("exponent", "ln_gap", "ln_rate", "again", "penetration")
     )
     x, g, q = _repeats(), _sum("ln_gap"), _sum("ln_amount")
     squares = (
@@ -148,7 +163,10 @@ def _columns(state: State) -> Mapping[str, pl.Expr]:
     least = pl.when(x > 0).then(own**2 / x).otherwise(0.0)
     kept = (1.0 - _returned()).clip(lower_bound=_LEAST_KEPT).log()
     scale = usual + exponent * pl.col("refills__ln_amount__last").fill_null(0.0) + kept
+    before = pl.when(x > 0).then(q / x).otherwise(0.0)
     return {
+        "refills__usual_amount": before,
+        "refills__usual_ln_scale": usual + exponent * before,
         "refills__customer_again": _loyalty(again),
         "refills__own_ln_sum": own,
         "refills__own_ln_sumsq": pl.max_horizontal(squares, least),
@@ -157,6 +175,7 @@ def _columns(state: State) -> Mapping[str, pl.Expr]:
         "refills__ln_usual_gap": usual,
         "refills__ln_rate": rate,
         "refills__again": again,
+        "refills__penetration": penetration,
         "refills__elapsed_over_usual": pl.col("refills__elapsed__days_since") / scale.exp(),
         "refills__returned_share": _returned(),
         "refills__own_over_usual": pl.when(x > 0).then(own / x),
@@ -225,6 +244,10 @@ FAMILY = Family(
             _said("ln_usual_gap", "ln(days) that one pack usually lasts"),
             _said("ln_rate", "ln(repeats per day and pair of the product)"),
             _said("again", "share of the product's pairs that came back"),
+            _said("penetration",
+                  "ln of the share of customers who bought it, over that of what others bought"),
+            _said("usual_amount", "ln(amount), without the last purchase; 0 if there is no other"),
+            _said("usual_ln_scale", "ln(days) that this usually lasts"),
             _said("customer_again",
                   "ln of the customer's pairs that came back over those expected", trees=True),
             _said("elapsed_over_usual", "ratio", trees=True),

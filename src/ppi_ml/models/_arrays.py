@@ -10,18 +10,17 @@ import pandas as pd
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from ppi_ml.errors import UsageError
+from ppi_ml.errors import InputError, NotTrainableError
 from ppi_ml.models.durations import Durations
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+LEAST_EVENTS = 5
+"""With fewer events even the level is a guess: the 95 % interval of a rate that rests on five of
+them (Poisson, exact) reaches from a third of it to 2.3 times it."""
 _ENCODE = "encode text as numbers, and dates as days since something"
 _GIVE = "give Durations(days, observed), or a structured array or data frame with these fields"
-
-
-class InputError(UsageError, ValueError):
-    """Rows, waits or settings that cannot be used; also the `ValueError` scikit-learn expects."""
 
 
 def numeric(X: object, order: Sequence[str] | None) -> object:
@@ -102,6 +101,25 @@ def _column(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
         raise InputError(f"{name}: expected shape ({n},), got {column.shape}")
     check_length(name, len(column), n)
     return column
+
+
+def require_rows(n: int) -> None:
+    """Refuse fewer rows than must have had their event."""
+    if n < LEAST_EVENTS:
+        raise InputError(
+            f"X: {n} sample{'s' * (n != 1)}, which is too few to learn from; give more rows: at "
+            f"least {LEAST_EVENTS} must have had their event"
+        )
+
+
+def require_events(waits: Durations, reach: float, mend: str) -> None:
+    """`NotTrainableError`, with what would mend it, for too few events within the reach in days."""
+    events = int((waits.observed & (waits.days <= reach)).sum())
+    if events < LEAST_EVENTS:
+        raise NotTrainableError(
+            f"y: {f'only {events}' if events else 'none'} of {len(waits):,} rows had the event "
+            f"within {reach:g} days, and a hazard is learned from at least {LEAST_EVENTS}; {mend}"
+        )
 
 
 def check_length(name: str, found: int, n: int) -> None:

@@ -57,3 +57,27 @@ def consuming(cumulative: FloatArray, ending: FloatArray, edges: FloatArray) -> 
     # what is added to the plain curve, so that rounding cannot carry the result below it
     added = np.cumsum(np.diff(cumulative, axis=1) * more, axis=1)
     return np.asarray(cumulative + np.pad(added, ((0, 0), (1, 0))))
+
+
+def moved(cumulative: FloatArray, usual: FloatArray, there: FloatArray) -> FloatArray:
+    """The curves (n, m + 1) of n pairs, moved in time from one stock to another.
+
+    What a model says of a pair with its usual stock holds for another stock at the time by which a
+    process expects as much of it to be used up. So a stock that lasts longer at every time never
+    runs out sooner, whatever the model corrects.
+
+    Args:
+        cumulative: cumulative hazards of the model with the usual stock, 0 at day 0.
+        usual: those of a process with the usual stock at the same days, rising.
+        there: those of the process with the stock that is there. Where it reaches further than
+            `usual`, the curve goes on as in its last interval.
+    """
+    # the last of the usual edges that is not behind, but never the very last one
+    before = (usual[:, None, 1:-1] <= there[:, :, None]).sum(axis=2)
+
+    def at(values: FloatArray, place: npt.NDArray[np.int64]) -> FloatArray:
+        return np.take_along_axis(values, place, axis=1)
+
+    start, left = at(usual, before), at(cumulative, before)
+    slope = (at(cumulative, before + 1) - left) / (at(usual, before + 1) - start)
+    return np.asarray(left + slope * (there - start))

@@ -29,7 +29,6 @@ IntArray = npt.NDArray[np.int64]
 EDGES = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 _MOST_DAYS = 90  # days at which a curve is judged
 _CELLS = 2_000_000  # survival values held at once while searching for windows: 16 MB per array
-_SLACK = 1e-9  # how far a survival curve may lie above one that bounds it, for rounding
 _SMALLEST = 1e-300  # keeps ln S finite where a formula has rounded S to 0
 
 
@@ -39,10 +38,10 @@ class Curves:
 
     edges: (m + 1,) days, from 0 strictly upwards. cumulative: (n, m + 1) cumulative hazard at the
     edges: first column 0, never decreasing, finite. keys: the entity keys, one row per curve in
-    the same order (pandas or polars), or None. consuming: of pairs, the curves of the same rows
-    and edges given that the pair is still consuming, so never above the plain ones; None where
-    there are no such curves. Everything a curve says is said of the plain one. Raises `DataError`
-    if these rules are broken.
+    the same order (pandas or polars), or None. consuming: of pairs, the curves of the run-out of
+    the same rows and edges, given that the pair is still consuming; above the plain ones where more
+    is in the house than usual; None where there are no such curves. Everything a curve says is said
+    of the plain one. Raises `DataError` if these rules are broken.
     """
 
     edges: FloatArray
@@ -97,31 +96,27 @@ class Curves:
     def survival(self, days: npt.ArrayLike) -> FloatArray:
         """P(no event in [cutoff, cutoff + d)) for each of m days, (n, m).
 
-        Exactly 1 at day 0 and never increasing. Raises `UsageError` for days that are negative or
-        beyond `max_days`: nothing is known there.
+        Exactly 1 at day 0 and never increasing. Raises `UsageError` for days that are no numbers,
+        negative, or beyond `max_days`: nothing is known there.
         """
-        at = np.atleast_1d(np.asarray(days, dtype=np.float64))
+        at = np.atleast_1d(_numbers("days", days))
         self._check_reach(at)
         return _survival(self.edges, self.cumulative, at)
 
-    def quantile(self, p: float) -> FloatArray:
-        """Days after which the probability of an event reaches p, (n,).
+    def quantile(self, p: npt.ArrayLike) -> FloatArray:
+        """Days after which the probability of an event reaches p: (n,), or (n, k) for k of them.
 
-        inf where the curve does not reach it within `max_days`. p lies strictly between 0 and 1.
+        inf where the curve does not reach it within `max_days`. Raises `UsageError` unless all p
+        lie strictly between 0 and 1.
         """
-        if not 0.0 < p < 1.0:
-            raise UsageError(f"p: expected a probability strictly between 0 and 1, got {p}")
-        target = -np.log1p(-p)
-        above = (self.cumulative < target).sum(axis=1)
-        reached = above < len(self.edges)
-        high = np.minimum(above, len(self.edges) - 1)
-        rows = np.arange(len(self))
-        start, end = self.cumulative[rows, high - 1], self.cumulative[rows, high]
-        days = np.full(len(self), np.inf)
-        share = (target - start[reached]) / (end - start)[reached]
-        left = self.edges[high - 1][reached]
-        days[reached] = left + share * (self.edges[high][reached] - left)
-        return days
+        asked = _numbers("p", p)
+        wrong = asked[~((asked > 0) & (asked < 1))]
+        if wrong.size:
+            raise UsageError(f"p: expected a probability strictly between 0 and 1, got {wrong[0]}")
+        days = np.empty((len(self), asked.size))
+        for column, target in enumerate(-np.log1p(-asked.ravel())):
+            days[:, column] = self._days_until(target)
+        return days if asked.ndim else days[:, 0]
 
     def best_window(
         self, width_days: int, within: int | None = None
@@ -186,18 +181,24 @@ class Curves:
 
         return customer_curves(replace(self, consuming=None), ids, level=level, first_day=first_day)
 
+    def _days_until(self, target: float) -> FloatArray:
+        """Days after which the cumulative hazard reaches a target, (n,); inf beyond the reach."""
+        above = (self.cumulative < target).sum(axis=1)
+        reached = above < len(self.edges)
+        high = np.minimum(above, len(self.edges) - 1)
+        rows = np.arange(len(self))
+        start, end = self.cumulative[rows, high - 1], self.cumulative[rows, high]
+        days = np.full(len(self), np.inf)
+        share = (target - start[reached]) / (end - start)[reached]
+        left = self.edges[high - 1][reached]
+        days[reached] = left + share * (self.edges[high][reached] - left)
+        return days
+
     def _check_consuming(self, still: Curves) -> None:
         if not np.array_equal(still.edges, self.edges):
             raise DataError("consuming: expected the edges of the plain curves, got others")
         if len(still) != len(self):
             raise DataError(f"consuming: {len(still)} rows for {len(self)} curves")
-        above = np.exp(-still.cumulative) > np.exp(-self.cumulative) + _SLACK
-        if above.any():
-            raise DataError(
-                "consuming: expected survival that is never above that of the plain curve, because "
-                "a pair that still consumes buys again no later; "
-                f"{above.any(axis=1).sum()} of {len(self)} rows are above it"
-            )
 
     def _check_reach(self, days: FloatArray) -> None:
         if not np.isfinite(days).all() or (days < 0).any():
@@ -226,6 +227,19 @@ def evaluation_days(horizon: int, metric: str) -> FloatArray:
     if metric == "log_loss":
         return np.array([float(horizon)])
     return np.unique(np.round(np.linspace(1, horizon, min(horizon, _MOST_DAYS))))
+
+
+def _numbers(name: str, given: npt.ArrayLike) -> FloatArray:
+    """One number () or several (k,) as they were given; `UsageError` for anything else."""
+    try:
+        found = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name}: expected a number or a list of numbers") from None
+    if found.ndim > 1:
+        raise UsageError(
+            f"{name}: expected a number or a list of numbers, got an array of shape {found.shape}"
+        )
+    return found
 
 
 def _survival(edges: FloatArray, cumulative: FloatArray, at: FloatArray) -> FloatArray:

@@ -64,7 +64,7 @@ def customer_curves(
     rows, names = _chosen(curves, ids)
     part = replace(curves, cumulative=curves.cumulative[rows], keys=None, consuming=None)
     shares = ((1 - level) / 2, 0.5, (1 + level) / 2)
-    marks = np.column_stack([part.quantile(share) for share in shares])
+    marks = part.quantile(shares)
     figure, (above, below) = sheet(
         "When will they order next?", rows=2, heights=(3.0, 0.3 + 0.22 * len(rows)), share_x=True
     )

@@ -26,20 +26,22 @@ from ppi_ml.models.asked import (
     later_than_horizon,
     quantiles,
 )
-from ppi_ml.models.curve import Curves
+from ppi_ml.models.curve import Curves, FloatArray
 
 Dates = NDArray[np.datetime64]
 
 OUT_OF_STOCK = "out of stock"
 TOO_LATE = "runs out later than can be foreseen"
 NOW = "now: runs out before a delivery could arrive"
+_ROUNDING = 1e-9
 
 
 def depletion(curves: Curves, asked: Asked) -> Columns:
     """When a pair buys next, and when it runs out if it is still consuming.
 
-    The next purchase is read from the curves, the run-out from `curves.consuming`; no run-out is
-    later than the purchase of the same probability.
+    The next purchase is read from the curves, the run-out from `curves.consuming`. Where the second
+    lies nowhere below the first, no run-out is later than the purchase of the same probability;
+    who has more in the house than usual may buy before it runs out.
 
     - `p_next_<d>d`: P(purchase in [cutoff, cutoff + d)), for the horizon and shorter times;
     - `next_p10_date`, `next_p50_date`, `next_p90_date`: the local calendar day on which that
@@ -64,13 +66,19 @@ def depletion(curves: Curves, asked: Asked) -> Columns:
         )
     bought, chance = quantiles(curves), happened(curves, asked)
     # Where both curves meet, rounding must not make the run-out a day later than the purchase.
-    used_up = {q: np.fmin(days, bought[q]) for q, days in quantiles(still).items()}
-    due = np.fmin(days_until(still, nudge.quantile), days_until(curves, nudge.quantile))
+    above = np.all(still.cumulative >= curves.cumulative - _ROUNDING, axis=1)
+
+    def first(days: FloatArray, purchase: FloatArray) -> FloatArray:
+        return np.where(above, np.fmin(days, purchase), days)
+
+    used_up = {q: first(days, bought[q]) for q, days in quantiles(still).items()}
+    due = first(days_until(still, nudge.quantile), days_until(curves, nudge.quantile))
+    gone = happened(still, asked)
     day, reason = reminders(asked.day_before(due), asked.first_day, nudge)
     return {
         **by_day("p_next", chance, asked),
         **as_dates("next", bought, asked),
-        **by_day("p_runout", np.maximum(happened(still, asked), chance), asked),
+        **by_day("p_runout", np.where(above[:, np.newaxis], np.maximum(gone, chance), gone), asked),
         **in_days("runout", used_up),
         **as_dates("runout", used_up, asked),
         **later_than_horizon(used_up, asked),

@@ -63,6 +63,11 @@ def subtitle(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", fontsize=_SMALL + 0.5, color=QUIET)
 
 
+def footnote(figure: Figure, text: str) -> None:
+    """A line below all axes that says how to read them."""
+    figure.supxlabel(text, x=0.012, ha="left", fontsize=_SMALL, color=QUIET)
+
+
 def label_right(ax: Axes, at: ArrayLike, texts: Sequence[str], colours: Sequence[str]) -> None:
     """Labels beside the right end of lines that end at heights `at` (n,), moved apart if close."""
     heights = np.asarray(at, dtype=np.float64)

@@ -12,9 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ppi_ml.errors import NotTrainableError
+from ppi_ml.errors import InputError
 from ppi_ml.models import _arrays, hazard
-from ppi_ml.models._arrays import InputError
 from ppi_ml.models.covariates import Settings, sample_rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
@@ -32,6 +31,7 @@ _LEAST: Mapping[str, float] = {
 }  # fmt: skip
 _ANY_NUMBER = ("lambda_l2",)
 _ABOVE_ZERO = ("learning_rate", "prior_sd")
+_FLAGS = ("trees", "whole_days")
 _OF_TREES = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2")
 
 
@@ -42,7 +42,10 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     regression on the features (missing ones have a term of their own), whose effects may fade or
     grow with the days, and on the interval; plus trees, where these help rows that were held out.
     Give what grows over orders of magnitude as a logarithm. Beyond the range seen in training the
-    regression stays flat.
+    regression stays flat. At least five rows must have had their event.
+
+    Rows have no weights, so `fit` takes no `sample_weight`. A row that stands for k others is given
+    k times, with the same group, so that its copies are held out together.
 
     Args:
         max_days: the reach of the curve, whole days; later events count as not yet seen. None:
@@ -125,13 +128,14 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
         Raises:
             InputError: what cannot be read, and how to mend it.
-            NotTrainableError: nobody had the event.
+            NotTrainableError: fewer than five rows had the event within the reach.
         """
         self._check_settings()
         values = self._values(X, reset=True)
         n = len(values)
+        _arrays.require_rows(n)
         waits = self._waits(y, n)
-        random = check_random_state(self.random_state)
+        random = self._random()
         settings = self._settings(waits, int(random.randint(2**31 - 1)))
         key = np.arange(n) if groups is None else _arrays.codes(groups, n)
         key = random.permutation(key.max() + 1)[key]
@@ -140,7 +144,8 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             key, np.nan_to_num(day), waits.days, settings.edges, self.max_rows, settings.seed
         )
         waits, values = waits.take(drawn), values[drawn]
-        _require_events(waits, settings.edges[-1], "raise max_rows, by which rows are drawn")
+        mend = "raise max_rows, by which rows are drawn"
+        _arrays.require_events(waits, settings.edges[-1], mend)
         self._scaling = Scaling.of(values)
         rows = MatrixRows(values, self._scaling, day[drawn], key[drawn])
         self.hazard_ = hazard.fit(rows, waits.days, waits.observed, settings)
@@ -164,8 +169,11 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """
         return self.predict_curves(X).survival(days)
 
-    def predict_quantile(self, X: object, p: float) -> FloatArray:
-        """Days after which the probability of the event reaches p, (n,); inf beyond `max_days_`."""
+    def predict_quantile(self, X: object, p: ArrayLike) -> FloatArray:
+        """Days after which the probability of the event reaches p: (n,), or (n, k) for k of them.
+
+        inf beyond `max_days_`. Raises `UsageError` unless all p lie strictly between 0 and 1.
+        """
         return self.predict_curves(X).quantile(p)
 
     def predict(self, X: object) -> FloatArray:
@@ -203,13 +211,25 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             value = getattr(self, name)
             if not isinstance(value, Real) or not np.isfinite(float(value)) or value <= 0:
                 raise InputError(f"{name}: expected a number above 0, got {value!r}")
+        for name in _FLAGS:
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise InputError(f"{name}: expected True or False, got {value!r}")
         days = self.max_days
         if days is not None and (not isinstance(days, Integral) or days < 1):
             raise InputError(f"max_days: expected a whole number of at least 1, got {days!r}")
 
+    def _random(self) -> np.random.RandomState:
+        try:
+            found: np.random.RandomState = check_random_state(self.random_state)
+        except ValueError as error:
+            raise InputError(f"random_state: {error}") from error
+        return found
+
     def _settings(self, waits: Durations, seed: int) -> Settings:
         reach = self._reach(waits)
-        _require_events(waits, reach, "follow the rows for longer, or check what `observed` means")
+        mend = "follow the rows for longer, give more of them, or check what `observed` means"
+        _arrays.require_events(waits, reach, mend)
         edges = interval_edges(reach, waits.days[waits.observed], _EVENTS_PER_INTERVAL)
         made = int(np.searchsorted(edges[1:-1], waits.days).sum()) + len(waits)
         can_split = self.trees and min(made, self.max_rows) >= 2 * self.min_data_in_leaf
@@ -263,11 +283,3 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             where = _arrays.listed(names[infinite])
             raise InputError(f"X: infinity in column {where}; write NaN for what is missing")
         return values
-
-
-def _require_events(waits: Durations, reach: float, mend: str) -> None:
-    if not (waits.observed & (waits.days <= reach)).any():
-        raise NotTrainableError(
-            f"y: none of {len(waits)} rows had its event within {reach:g} days, so no hazard can "
-            f"be learned; {mend}"
-        )

@@ -6,7 +6,8 @@ penalty is turned into one prior standard deviation per column by scaling the co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ _SMALLEST_SPREAD = 1e-9
 class PoissonGlm:
     """log hazard = intercept + sum of coefficients x standardised columns.
 
-    `centre`, `spread`, `coefficients` are (q,); a hazard is in events per day.
+    `centre`, `spread`, `coefficients` are (q,); a hazard is in events per day. `bounds` column ->
+    the least and the most that the training rows had, beyond which a slope says nothing: what lies
+    further out counts as that.
     """
 
     names: tuple[str, ...]
@@ -29,17 +32,39 @@ class PoissonGlm:
     spread: FloatArray
     coefficients: FloatArray
     intercept: float
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def log_hazard(self, columns: FloatArray) -> FloatArray:
         """The log hazard (n,) of columns (n, q); NaN counts as the mean of its column."""
-        columns = _filled(columns, self.centre)
+        columns = _filled(self._inside(columns), self.centre)
         slopes = self.coefficients / self.spread
         result: FloatArray = columns @ slopes + (self.intercept - float(self.centre @ slopes))
         return result
 
+    def bounded(self, columns: FloatArray, names: Collection[str]) -> PoissonGlm:
+        """The same, with some of its columns held within what these training rows (n, q) have."""
+        places = {name: i for i, name in enumerate(self.names) if name in names}
+        known = {name: i for name, i in places.items() if not np.isnan(columns[:, i]).all()}
+        ends = {
+            name: (float(np.nanmin(columns[:, i])), float(np.nanmax(columns[:, i])))
+            for name, i in known.items()
+        }
+        return replace(self, bounds=ends)
+
+    def _inside(self, columns: FloatArray) -> FloatArray:
+        if not self.bounds:
+            return columns
+        columns = columns.copy()
+        for i, name in enumerate(self.names):
+            if name in self.bounds:
+                np.clip(columns[:, i], *self.bounds[name], out=columns[:, i])
+        return columns
+
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-able data."""
+        bounds = {name: list(ends) for name, ends in self.bounds.items()}
         return {
+            **({"bounds": bounds} if bounds else {}),
             "names": list(self.names),
             "centre": self.centre.tolist(),
             "spread": self.spread.tolist(),
@@ -53,8 +78,9 @@ class PoissonGlm:
         centre, spread, coefficients = (
             np.asarray(data[name], float) for name in ("centre", "spread", "coefficients")
         )
-        names = tuple(data["names"])
-        return cls(names, centre, spread, coefficients, float(data["intercept"]))
+        names, bounds = tuple(data["names"]), data.get("bounds", {})
+        ends = {name: (float(least), float(most)) for name, (least, most) in bounds.items()}
+        return cls(names, centre, spread, coefficients, float(data["intercept"]), ends)
 
 
 def _filled(columns: FloatArray, means: FloatArray) -> FloatArray:

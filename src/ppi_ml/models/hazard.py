@@ -133,8 +133,17 @@ def fit_smooth(
     sd, standardise = _priors(names, settings)
     offset = rows.offset(intervals.row, intervals.interval)
     glm = fit_poisson(columns, intervals.event, intervals.exposure, names, sd, standardise, offset)
+    glm = glm.bounded(columns, _bounded(settings))
     score = offset + glm.log_hazard(columns)
     return Smooth(Hazard(settings, glm, None), rows, days, observed, intervals, score)
+
+
+def _bounded(settings: Settings) -> tuple[str, ...]:
+    """Columns of the regression that are held within what was seen in training; none of customers.
+
+    Of pairs they are the facts of a single purchase, such as its amount, which no mean holds.
+    """
+    return (*(f"fact_{name}" for name in settings.facts), "log_value") if settings.facts else ()
 
 
 def add_trees(smooth: Smooth[T], trees: Mapping[str, Any]) -> Hazard:

@@ -43,12 +43,13 @@ def repurchase(curves: Curves, asked: Asked) -> Columns:
 
     - `p_order_<d>d`: P(purchase in [cutoff, cutoff + d)), for the horizon and shorter times;
     - `next_p10_days`, `next_p50_days`, `next_p90_days`: days from the cutoff until that
-      probability reaches 10, 50 and 90 %; null where the whole curve, which may reach further than
-      the horizon, does not get there;
+      probability reaches 10, 50 and 90 %; each is null for itself where the whole curve, which may
+      reach further than the horizon, does not get there;
     - `next_p10_date` and so on: the local calendar day on which it does, never before the cutoff's;
       null with the days;
     - `later_than_horizon`: whether the median lies later than the horizon, that is whether no
-      purchase within the horizon is likelier than one; true as well where the median is null;
+      purchase within the horizon is likelier than one; true as well where the median is null, and
+      nothing is said of `next_p90_days`, which may be null where this is false;
     - `best_window_start`, `best_window_end`, `best_window_probability`: the days [start, start +
       window), whole days after the cutoff and within the horizon, in which the purchase is most
       likely to come, the earliest of equals; as the first and the last calendar day of the window,

@@ -168,7 +168,7 @@ def survival(
     for start in range(0, len(refills), step):
         rows = slice(start, start + step)
         part = refills.take(rows)
-        level, closed = _levels(state, part)
+        level, closed = levels(state, part)
         waited = _log_longer(part, closed, level, np.zeros(1))
         later = np.exp(_log_longer(part, closed, level, at) - waited)
         consuming[rows] = np.minimum.accumulate(np.clip(later, _SMALLEST, 1.0), axis=1)
@@ -184,7 +184,7 @@ def lapsed(state: Mapping[str, float], refills: Refills) -> FloatArray:
     for start in range(0, len(refills), step):
         rows = slice(start, start + step)
         part = refills.take(rows)
-        level, closed = _levels(state, part)
+        level, closed = levels(state, part)
         waited = _log_longer(part, closed, level, np.zeros(1))
         found[rows] = _gone(state, part, np.exp(waited - _log_mass(level)))[:, 0]
     return found
@@ -199,7 +199,7 @@ def place(state: Mapping[str, float], refills: Refills) -> FloatArray:
     return np.column_stack([mean + np.log(refills.scale), spread])
 
 
-def _levels(state: Mapping[str, float], part: Refills) -> tuple[FloatArray, ClosedGaps]:
+def levels(state: Mapping[str, float], part: Refills) -> tuple[FloatArray, ClosedGaps]:
     """What the closed gaps say for each sigma_i on the grid: log weight (n, grid), and the rest."""
     closed = closed_gaps(
         state["mean"], state["between"] ** 2, variances(state["within"], state["spread"]),

@@ -24,7 +24,8 @@ class Households:
     Per customer (n,): `joined`, `leaves`, `trip_days` (mean days between trips) and `lead_days`
     (the cover below which a product is bought). Per pair (p,), sorted by customer: `customer` (its
     number in the block), `product`, `rate` (amount a day), `pack_days` (days that one pack lasts at
-    that rate), `starts`, `lapses`, and whether the customer `scans` each refill.
+    that rate), `starts`, `lapses`, whether the customer `scans` each refill, and whether a device
+    reads what is used (`metered`).
     """
 
     joined: FloatArray
@@ -38,6 +39,7 @@ class Households:
     starts: FloatArray
     lapses: FloatArray
     scans: BoolArray
+    metered: BoolArray
 
     @property
     def stops(self) -> FloatArray:
@@ -72,6 +74,7 @@ def move_in(shop: Shop, catalogue: Catalogue, days: int, customers: int, draw: D
         starts=starts,
         lapses=starts + _waits(pairs.standard_exponential(p), shop.lapse_per_year),
         scans=pairs.random(p) < shop.usage,
+        metered=draw("devices").random(p) < shop.telemetry,
     )
 
 

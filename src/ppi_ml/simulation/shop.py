@@ -49,7 +49,10 @@ class Shop:
         delivery_days: mean days from order to delivery; 0: what is bought is at home at once, and
             there is no table of deliveries. Nobody orders a product again that is on its way.
     Reports
-        usage: share of the pairs whose customer scans every refill on opening it; 0: no such table.
+        usage: share of the pairs whose customer reports the first use and scans every refill after
+            it on opening it.
+        telemetry: share of the pairs with a device that reads once a week how much was used. With
+            0 for both there is no such table.
     """
 
     categories: int = 12
@@ -86,6 +89,7 @@ class Shop:
     delivery_days: float = 2.0
 
     usage: float = 0.1
+    telemetry: float = 0.05
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -95,7 +99,7 @@ class Shop:
     def undisturbed(cls) -> Shop:
         """Consumption alone drives purchases: no disturbance, no delivery time, no reports."""
         off = dict.fromkeys(_DISTURBANCES, 0.0)
-        return cls(**off, consumption_drives=1.0, usage=0.0)  # type: ignore[arg-type]
+        return cls(**off, consumption_drives=1.0, usage=0.0, telemetry=0.0)  # type: ignore[arg-type]
 
 
 def require(name: str, value: object, least: float, most: float, *, whole: bool = False) -> None:
@@ -143,4 +147,5 @@ _RANGES = {
     "leave_per_year": _RATE,
     "delivery_days": _DAYS_OR_NONE,
     "usage": _SHARE,
+    "telemetry": _SHARE,
 }

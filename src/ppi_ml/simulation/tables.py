@@ -34,7 +34,8 @@ class World:
     """All that happened: one row per pair, and one per refill, sorted by pair and time.
 
     `pairs` has the columns of `TRUTH`, the numbers `customer` and `product`, and `scans`.
-    `refills` has those that `simulate.Simulated` describes; its `pair` is a row of `pairs`.
+    `refills` has those that `simulate.Simulated` describes; its `pair` is a row of `pairs`, as is
+    that of `readings` (`devices.read`).
     """
 
     shop: Shop
@@ -42,6 +43,7 @@ class World:
     days: int
     pairs: pl.DataFrame
     refills: pl.DataFrame
+    readings: pl.DataFrame
 
     @property
     def until(self) -> Cutoff:
@@ -191,20 +193,38 @@ def deliveries(world: World) -> pl.DataFrame | None:
 
 
 def usage(world: World) -> pl.DataFrame | None:
-    """Refill scans: the amount that is opened, wherever it was bought; None where nobody scans."""
-    if not world.shop.usage:
+    """First uses, refill scans and readings in packs, wherever these were bought.
+
+    None where nobody reports and nothing is read.
+    """
+    if not (world.shop.usage or world.shop.telemetry):
         return None
-    scans = world.refills.filter(world.of_pair("scans", world.refills))
-    scans = scans.filter(_before(world.until, "opened_at"))
-    scans = scans.filter(_while_consumed(world, scans, "opened_at")).sort("opened_at", "pair")
-    return scans.select(
-        usage_id=_names("u", np.arange(1, scans.height + 1), 9),
-        customer_id=world.of_pair("customer_id", scans),
-        occurred_at="opened_at",
-        sku=world.of_pair("sku", scans),
+    told = pl.concat([_scans(world), _readings(world)])
+    told = told.sort("occurred_at", "pair", "kind")
+    return told.select(
+        usage_id=_names("u", np.arange(1, told.height + 1), 9),
+        customer_id=world.of_pair("customer_id", told),
+        occurred_at="occurred_at",
+        sku=world.of_pair("sku", told),
         amount="amount",
-        kind=pl.lit("refill"),
+        kind="kind",
     )
+
+
+def _scans(world: World) -> pl.DataFrame:
+    """The openings that are reported: the first of a pair is its first use."""
+    scans = world.refills.filter(world.of_pair("scans", world.refills))
+    first = (pl.col("pair") != pl.col("pair").shift(1)).fill_null(True)
+    kind = pl.when(first).then(pl.lit("first_use")).otherwise(pl.lit("refill"))
+    scans = scans.with_columns(kind=kind).filter(_before(world.until, "opened_at"))
+    scans = scans.filter(_while_consumed(world, scans, "opened_at"))
+    amount = pl.col("packs").cast(pl.Float64)
+    return scans.select("pair", occurred_at="opened_at", amount=amount, kind="kind")
+
+
+def _readings(world: World) -> pl.DataFrame:
+    read = world.readings
+    return read.select("pair", occurred_at="read_at", amount="packs", kind=pl.lit("telemetry"))
 
 
 PARTS: Mapping[str, Callable[[World], pl.DataFrame | None]] = MappingProxyType(

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
-from ppi_ml.errors import DataError
+from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.schema import table_named
 
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
 _SEPARATORS = ",;\t|"
+_SAY = "say where they lie in the config, or with --set data.path=..."
+
+
+def lacks_path(source: str, what: str) -> ConfigError:
+    """The error of a source without a copy of its own that nobody told where its data lie."""
+    return ConfigError(f"data.path: the source {source} needs the path of {what}; {_SAY}")
 
 
 def read_files(path: str | Path) -> pl.DataFrame:
@@ -37,7 +43,7 @@ def read_columns(path: str | Path, types: pl.Schema) -> pl.DataFrame:
     """These columns, of these types, of one Parquet file; `DataError` naming what does not fit."""
     file = Path(path).expanduser()
     if not file.is_file():
-        raise DataError(f"data.path: {file}: no such file")
+        raise DataError(f"data.path: {file}: no such file; {_SAY}")
     try:
         found = pl.read_parquet_schema(file)
         missing = [name for name in types if name not in found]

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ppi_ml.declare import Source
-from ppi_ml.errors import ConfigError
 from ppi_ml.intake import RawTable
-from ppi_ml.sources._kit import read_columns
+from ppi_ml.sources._kit import lacks_path, read_columns
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
@@ -33,10 +32,8 @@ COLUMNS = pl.Schema(
 def read(settings: DataSettings) -> dict[str, RawTable]:
     """The order lines of the master file at `data.path`."""
     if settings.path is None:
-        raise ConfigError(
-            "data.path: the source cdnow needs the path of the CDNOW master file "
-            "(columns customer_id, date, units, amount)"
-        )
+        what = "the CDNOW master file (columns customer_id, date, units, amount)"
+        raise lacks_path("cdnow", what)
     day = pl.col("date").dt.date()
     lines = read_columns(settings.path, COLUMNS).select(
         order_id=pl.concat_str("customer_id", day, separator="-"),

@@ -49,9 +49,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ppi_ml.declare import Source
-from ppi_ml.errors import ConfigError
 from ppi_ml.intake import RawTable
-from ppi_ml.sources._kit import read_columns
+from ppi_ml.sources._kit import lacks_path, read_columns
 from ppi_ml.sources._sizes import sizes
 
 if TYPE_CHECKING:
@@ -102,10 +101,8 @@ _FUEL_PRICE = 0.01  # no unit sold in thousandths of a gallon costs as much, not
 def read(settings: DataSettings) -> dict[str, RawTable]:
     """The order lines and products in the folder `data.path`, and the mailings if it has them."""
     if settings.path is None:
-        raise ConfigError(
-            "data.path: the source complete_journey needs the path of a folder that holds "
-            "transactions.parquet and products.parquet of the Complete Journey data"
-        )
+        what = "transactions.parquet and products.parquet of the Complete Journey data"
+        raise lacks_path("complete_journey", f"a folder that holds {what}")
     folder = Path(settings.path)
     products = read_columns(folder / "products.parquet", PRODUCTS)
     lines = read_columns(folder / "transactions.parquet", LINES)

@@ -1,4 +1,4 @@
-"""Any shop: one CSV or Parquet file, glob or folder per table, as `data.tables` says."""
+"""Any shop: a folder with a file per table, or a file, glob or folder of parts for each of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 from ppi_ml.declare import Source
 from ppi_ml.intake import RawTable
 from ppi_ml.sources._kit import read_files, to_our_names
+from ppi_ml.table_files import tables_of
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
 
 
 def read(settings: DataSettings) -> dict[str, RawTable]:
-    """The tables that `data.tables` names, with their columns renamed to ours."""
+    """The tables that lie at `data.path` or that `data.tables` names, with columns renamed to ours.
+
+    `UsageError`, `ConfigError` or `DataError` if one is not there or cannot be read.
+    """
     tables = {}
-    for name, table in settings.tables.items():
-        path = str(table.path)  # the config sees to it that there is one
+    for name, table in tables_of(settings).items():
+        path = str(table.path)
         frame = to_our_names(name, read_files(path), table.columns, table.constants)
         tables[name] = RawTable(frame, granularity=table.granularity, origin=path)
     return tables
@@ -24,7 +28,7 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 
 SOURCE = Source(
     name="files",
-    description="CSV or Parquet: a path, glob or folder per table, see data.tables",
+    description="CSV or Parquet: path is a folder with a file per table; else see data.tables",
     attribution="",
     read=read,
 )

@@ -59,7 +59,10 @@ def split(table: RawTable, *, zone: str, lags: Mapping[str, int]) -> dict[str, R
     ignored = [name for name in table.frame.columns if name not in _flat_cells.COLUMNS]
     if ignored:
         notes.insert(0, f"flat table: ignored columns {', '.join(ignored)}")
-    tables = {name: replace(table, frame=frame, notes=()) for name, frame in made.items()}
+    tables = {
+        name: replace(table, frame=frame, reckoned=name in lags, notes=())
+        for name, frame in made.items()
+    }
     # The order lines are always read, and first: what there is to say of all tables stands there.
     tables["order_lines"] = replace(tables["order_lines"], notes=(*table.notes, *notes))
     return tables

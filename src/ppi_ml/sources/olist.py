@@ -43,9 +43,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ppi_ml.declare import Source
-from ppi_ml.errors import ConfigError
 from ppi_ml.intake import RawTable
-from ppi_ml.sources._kit import read_columns
+from ppi_ml.sources._kit import lacks_path, read_columns
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
@@ -99,10 +98,8 @@ _PROMISED = pl.col("order_estimated_delivery_date").dt.date()
 def read(settings: DataSettings) -> dict[str, RawTable]:
     """Order lines, shipments, deliveries, reviews, products and customers of `data.path`."""
     if settings.path is None:
-        raise ConfigError(
-            "data.path: the source olist needs the path of a folder that holds orders.parquet, "
-            "order_items.parquet and the other files of the Olist data"
-        )
+        what = "orders.parquet, order_items.parquet and the other files of the Olist data"
+        raise lacks_path("olist", f"a folder that holds {what}")
     folder = Path(settings.path)
 
     def file(name: str, types: pl.Schema) -> pl.DataFrame:

@@ -38,10 +38,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppi_ml.declare import Source
-from ppi_ml.errors import ConfigError, DataError
+from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.intake import RawTable
 from ppi_ml.sources import _shopify_csv, _shopify_json
+from ppi_ml.sources._kit import lacks_path
 from ppi_ml.sources._shopify_events import Apart, Rows
 from ppi_ml.sources._shopify_orders import Order, Record, instant, order_of
 
@@ -61,10 +62,8 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         DataError: no file there, or one that is no export of Shopify.
     """
     if settings.path is None:
-        raise ConfigError(
-            "data.path: the source shopify needs the path of order exports: a .csv, .json or "
-            ".jsonl file, a glob such as exports/orders-*.csv, or a folder of them"
-        )
+        what = "a .csv, .json or .jsonl file, a glob such as exports/orders-*.csv, or a folder"
+        raise lacks_path("shopify", f"order exports: {what} of them")
     apart, notes = Apart(), Counter[str]()
     rows = Rows(apart)
     for order in _wanted(_newest(_files(settings.path), apart, notes), notes):

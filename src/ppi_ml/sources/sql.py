@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 CHUNK = 100_000  # rows of Python objects that are held at a time
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_LIKE = "something like postgresql+pg8000://user:${PASSWORD}@host:5432/shop"
+_ARGUMENT = re.compile(r"'(\w+)'")
 _SNAPSHOTS = ("postgresql", "mysql", "mariadb")
 # SQLSTATE classes of errors about connections, names and syntax; others may quote a cell
 _ABOUT_WORDS = ("08", "28", "3D", "3F", "42", "57")
@@ -67,7 +69,7 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
     engine = _engine(target)
     try:
         with _said("data.url: no connection", of_events=False, secret=target.password):
-            connection = _read_only(engine.connect())
+            connection = _read_only(_connected(engine))
         with connection:
             return {
                 name: _table(connection, name, table) for name, table in settings.tables.items()
@@ -107,6 +109,18 @@ def _engine(target: URL) -> Engine:
         ) from None
 
 
+def _connected(engine: Engine) -> Connection:
+    """A connection; `ConfigError` if the driver needs what the URL lacks, such as a user."""
+    try:
+        return engine.connect()
+    except TypeError as error:  # the driver's own function lacks an argument
+        lacks = ", ".join(_ARGUMENT.findall(str(error))) or "more than the URL says"
+        driver = engine.dialect.driver
+        raise ConfigError(
+            f"data.url: the driver {driver} needs {lacks}; expected {_LIKE}"
+        ) from None
+
+
 def _target(url: str) -> URL:
     """The URL with every ${NAME} replaced from the environment."""
     try:
@@ -122,10 +136,7 @@ def _target(url: str) -> URL:
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
-        raise ConfigError(
-            "data.url: not an SQLAlchemy URL; expected something like "
-            "postgresql+pg8000://user:${PASSWORD}@host:5432/shop"
-        ) from None
+        raise ConfigError(f"data.url: not an SQLAlchemy URL; expected {_LIKE}") from None
 
 
 def _filled(url: str) -> str:

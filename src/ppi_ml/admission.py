@@ -1,0 +1,71 @@
+"""All raw tables of a log through the intake: one report on them, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ppi_ml import limits
+from ppi_ml.errors import DataError
+from ppi_ml.instants import Cutoff
+from ppi_ml.intake import Admitted, RawTable, admit
+from ppi_ml.limits import Caller, Limits
+from ppi_ml.load_report import LoadReport
+from ppi_ml.schema import MOST_QUARANTINED, TABLES
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms rows are admitted: the arguments of `load_tables` of the same names."""
+
+    timezone: str
+    currency: str
+    known_lag: Mapping[str, int] = field(default_factory=dict)
+    max_quarantined: Limits = MOST_QUARANTINED
+    now: Cutoff | None = None
+    caller: Caller = "config"
+
+
+def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, dict[str, Admitted]]:
+    """The report, and the tables that have rows or a stated period; the order lines first.
+
+    Raises:
+        DataError: a table breaks its contract, or more of its rows are unusable than allowed.
+        UsageError: a share that is none.
+    """
+    limits.check_limits(terms.max_quarantined)
+    notes, found = [], {}
+    for name in (name for name in TABLES if name in raw):
+        if name != "order_lines" and not raw[name].frame.height and not _period_stated(raw[name]):
+            notes.append(f"{name}: no rows, so treated as absent")
+            continue
+        found[name] = _admitted(name, raw[name], terms)
+        notes += found[name].notes
+    lost = [name for name, got in found.items() if _is_lost(name, got, raw[name])]
+    notes += [f"{name}: all rows are quarantined, so treated as absent" for name in lost]
+    report = LoadReport(
+        tables={name: got.report for name, got in found.items()},
+        notes=tuple(notes),
+        quarantine={name: got.quarantine for name, got in found.items()},
+    )
+    limits.refuse_exceeded(report, terms.max_quarantined, terms.caller)
+    if not found["order_lines"].frame.height:
+        raise DataError("order_lines: no order line is left; all of them are quarantined")
+    return report, {name: got for name, got in found.items() if name not in lost}
+
+
+def _admitted(name: str, raw: RawTable, terms: Terms) -> Admitted:
+    return admit(
+        name, raw, zone=terms.timezone, currency=terms.currency,
+        lag_days=terms.known_lag.get(name, 0), now=terms.now.at if terms.now else None,
+        guess=limits.limit_of(terms.max_quarantined, name) > 0,
+    )  # fmt: skip
+
+
+def _is_lost(name: str, got: Admitted, raw: RawTable) -> bool:
+    """Whether nothing is left of a table that could tell its period."""
+    return TABLES[name].dated and not got.frame.height and not _period_stated(raw)
+
+
+def _period_stated(raw: RawTable) -> bool:
+    return raw.observed_from is not None and raw.observed_until is not None
