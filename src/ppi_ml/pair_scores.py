@@ -6,7 +6,8 @@ table, of days to remind for the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,12 +77,24 @@ def _write_table(ranges: Iterable[pl.DataFrame], path: Path, notes: Sequence[str
     """The table as pandas writes it."""
     with ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
+        schema: pa.Schema | None = None
         for rows in ranges:
             frame = score_table.to_pandas(rows)
             frame.attrs["notes"] = list(notes)
             table = pa.Table.from_pandas(frame, preserve_index=False)
-            writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema))
-            writer.write_table(table)
+            schema = schema or _as_pandas(table.schema, frame.attrs)
+            writer = writer or stack.enter_context(pq.ParquetWriter(path, schema))
+            writer.write_table(table.cast(schema))
+
+
+def _as_pandas(schema: pa.Schema, attrs: Mapping[Hashable, object]) -> pa.Schema:
+    """The schema that pandas gives the whole table, its attrs among the metadata.
+
+    Before pandas 3 a text that is null throughout a range has no type there, and the next range may
+    hold some: it is text.
+    """
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
+    return pa.schema(fields, {**schema.metadata, "PANDAS_ATTRS": json.dumps(attrs)})
 
 
 def _write_list(ranges: Iterable[pl.DataFrame], folder: Path, cutoff: str) -> None:

@@ -102,13 +102,13 @@ def _came(seen: Seen, state: State | None) -> pl.DataFrame:
     guessed = pl.when(waiting).then(due.clip(upper_bound=0)).otherwise(due.clip(lower_bound=0))
     come = pl.coalesce(pl.col("ordered_us") - pl.col("way_us"), guessed)
     bought = pl.col("bought")
-    box = (key.filter(~bought) for key in _NEWEST)
     return (
         parcels.with_columns(come_us=come)
+        .sort(*_NEWEST)
         .group_by(_KEYS)
         .agg(
             come_us=pl.col("come_us").filter(bought).min(),
-            box_come_us=pl.col("come_us").filter(~bought).sort_by(*box).first(),
+            box_come_us=pl.col("come_us").filter(~bought).first(),
         )
         .with_columns(
             age_us=pl.lit(1, dtype=pl.Int64), usual_us=pl.lit(state["way_us"], dtype=pl.Int64)
