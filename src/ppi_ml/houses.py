@@ -8,7 +8,6 @@ moves it is the process alone, whose sign is known: more, or later, never runs o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -20,6 +19,7 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.models import renewals
 from ppi_ml.models.consuming import consuming, moved
 from ppi_ml.models.mixture import Mixture
+from ppi_ml.models.renewals import Refills
 from ppi_ml.models.stocks import Stocks, lasting
 from ppi_ml.rows import ProcessStates
 
@@ -28,12 +28,18 @@ FloatArray = NDArray[np.float64]
 _LEAST_UNITS = 1e-3
 _GAPS_OF_PURCHASES = 2.0
 """What purchases say of how long a stock lasts weighs as much as so many gaps between reports."""
+_RUNGS = tuple(k * np.log(2.0) / 2 for k in range(4))
+"""ln of the amounts, beside the usual one, from which a larger stock is told; half doublings."""
+_NEAR = 1e-6
 _REPORTS = "usage__"
-_ELAPSED = "refills__elapsed__days_since"
+_ELAPSED, _AMOUNT = "refills__elapsed__days_since", "refills__ln_amount__last"
 
 
 def run_out(curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatArray) -> FloatArray:
     """The cumulative hazard (n, m + 1) of the run-out of n pairs, given that they still consume.
+
+    The latest of what the model says of the usual amount, and of larger ones up to the one that was
+    bought: so it may use what it learned of amounts, and still more never runs out sooner.
 
     Args:
         curve: the model.
@@ -42,29 +48,57 @@ def run_out(curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatAr
         edges: (m + 1,) days, 0 first.
     """
     usual = as_usual(data)
-    inputs = rows.build(usual, states, edges.tolist())
+    there = _lasting(states, usual, stocks(data, _pace(states, usual)), edges)
+    larger = data.column(_AMOUNT) - data.column("refills__usual_amount")
+    found = np.full((len(data), len(edges)), np.inf)
+    for rung in _RUNGS:
+        reached = (larger >= rung - _NEAR) | (rung == 0.0)
+        if reached.any():
+            told = _told(curve, data.take(reached), states, edges, rung, there[reached])
+            found[reached] = np.minimum(found[reached], told)
+    return found
+
+
+def _told(
+    curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatArray, rung: float,
+    there: FloatArray,
+) -> FloatArray:  # fmt: skip
+    """What the model says of one amount, moved to the stocks that last so long (`there`)."""
+    of_rung = as_usual(data, rung)
+    inputs = rows.build(of_rung, states, edges.tolist())
     ending = cast(FloatArray, inputs.ending)  # rows of pairs have it
     plain = consuming(curve.cumulative(inputs), ending, edges)
-    known, there = np.empty_like(plain), np.empty_like(plain)
-    for cutoff in data.cutoffs:
-        part = data.rows_at(cutoff)
-        state = states.by_cutoff[str(cutoff)][pair_rows.NAME]
-        known[part], there[part] = _lasting(state, data.at([cutoff]), usual.at([cutoff]), edges)
-    return moved(plain, known, there)
+    own = Stocks(
+        of_rung.column(_ELAPSED)[:, None], np.exp(of_rung.column("refills__ln_scale"))[:, None]
+    )
+    return moved(plain, _lasting(states, as_usual(data), own, edges), there)
 
 
 def _lasting(
-    state: Mapping[str, float], data: Dataset, usual: Dataset, edges: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Cumulative hazards (n, m + 1) of the process: of the usual stock, and of what is there."""
-    nobody = np.full(len(data), np.nan)  # how many stop does not matter to who goes on
-    given = pair_rows.refills(usual.column, usual.entity.least, nobody)
-    alone = Stocks(given.elapsed_days[:, None], given.scale[:, None])
-    pace = np.exp(renewals.place(state, given)[:, 0]) / given.scale
-    return (
-        lasting(state, given, alone, edges),
-        lasting(state, given, stocks(data, pace), edges),
-    )
+    states: ProcessStates, usual: Dataset, stocks: Stocks, edges: FloatArray
+) -> FloatArray:
+    """What the process says of stocks of pairs that are else as usual, (n, m + 1)."""
+    found = np.empty((len(usual), len(edges)))
+    for cutoff in usual.cutoffs:
+        part = usual.rows_at(cutoff)
+        state = states.by_cutoff[str(cutoff)][pair_rows.NAME]
+        found[part] = lasting(state, _refills(usual.at([cutoff])), stocks.take(part), edges)
+    return found
+
+
+def _pace(states: ProcessStates, usual: Dataset) -> FloatArray:
+    """The gaps of each pair over the usual ones (n,), by its purchases."""
+    found = np.empty(len(usual))
+    for cutoff in usual.cutoffs:
+        given = _refills(usual.at([cutoff]))
+        state = states.by_cutoff[str(cutoff)][pair_rows.NAME]
+        found[usual.rows_at(cutoff)] = np.exp(renewals.place(state, given)[:, 0]) / given.scale
+    return found
+
+
+def _refills(usual: Dataset) -> Refills:
+    nobody = np.full(len(usual), np.nan)  # how many stop does not matter to who goes on
+    return pair_rows.refills(usual.column, usual.entity.least, nobody)
 
 
 def stocks(data: Dataset, pace: FloatArray) -> Stocks:
@@ -87,8 +121,7 @@ def stocks(data: Dataset, pace: FloatArray) -> Stocks:
     came = _known(data, "house__came__last", _ELAPSED)
     box = _known(data, "house__box_came__last", "house__box__days_since")
     amount, opened, boxed = (
-        data.column(name)
-        for name in ("refills__ln_amount__last", "house__opened__last", "house__box_amount__last")
+        data.column(name) for name in (_AMOUNT, "house__opened__last", "house__box_amount__last")
     )
     lasts = _with_reports(data, np.exp(data.column("refills__ln_scale")), amount, pace)
     units = np.maximum(data.column("refills__units__last"), _LEAST_UNITS)
@@ -128,14 +161,15 @@ def _of_amount(data: Dataset, amount: FloatArray) -> FloatArray:
 
 
 # ------------------------------------------------------------------ the pair as usual
-def as_usual(data: Dataset) -> Dataset:
+def as_usual(data: Dataset, more: float = 0.0) -> Dataset:
     """The pairs as though the last purchase had been of their usual amount, had come the way that
     parcels usually do, and nothing had been reported or sent back since.
 
     Nothing here depends on the last purchase's amount, nor on any delivery or report. Pairs whose
-    last amount was the usual one keep their columns to the last bit.
+    last amount was just this keep its columns to the last bit. `more` is the ln of how much more
+    than usual they would have bought; who bought once usually buys one pack.
     """
-    changed = _of_usual_amount(data) | _of_usual_way(data)
+    changed = _of_amount_of(data, more) | _of_usual_way(data)
     unknown = np.full(len(data), np.nan)
     changed |= {name: unknown for name in data.names if name.startswith(_REPORTS)}
     values = data.values.copy()
@@ -145,27 +179,30 @@ def as_usual(data: Dataset) -> Dataset:
     return replace(data, values=values)
 
 
-def _of_usual_amount(data: Dataset) -> dict[str, FloatArray]:
-    """Column -> its values (n,) with the usual amount of the pair; one pack if it has none yet."""
-    amount, scale = (data.column(f"refills__usual_{what}") for what in ("amount", "ln_scale"))
-    nothing, single = np.zeros(len(data)), data.column("refills__purchases__count") <= 1
-    units = np.where(single, 1.0, data.column("house__units__mean"))
+def _of_amount_of(data: Dataset, more: float) -> dict[str, FloatArray]:
+    """Column -> its values (n,) had the last purchase been of the usual amount and `more`."""
+    before, last = data.column("refills__usual_amount"), data.column(_AMOUNT)
+    amount = before + more
+    count = data.column("refills__purchases__count")
+    units = data.column("refills__units__last") * np.exp(amount - last)
+    scale = data.column("refills__usual_ln_scale") + data.column("refills__exponent") * more
+    mean = before + more / count
+    value = _known(data, "house__value__mean", "house__price__last")
+    money = value + (data.column("house__price__last") * units - value) / count
     usual = {
-        "refills__ln_amount__last": amount,
+        _AMOUNT: amount,
         "refills__ln_scale": scale,
         "refills__elapsed_over_usual": data.column(_ELAPSED) / np.exp(scale),
         "refills__units__last": units,
         "refills__returned__sum": np.full(len(data), np.nan),
-        "refills__returned_share": nothing,
+        "refills__returned_share": np.zeros(len(data)),
         "packs__amount__last": amount,
-        "packs__amount__mean": amount,
-        "packs__amount_over_usual": nothing,
+        "packs__amount__mean": mean,
+        "packs__amount_over_usual": amount - mean,
         "packs__units__last": units,
-        "cadence__value__mean": _known(data, "house__value__mean", "house__price__last"),
+        "cadence__value__mean": np.where(np.isnan(money), value, money),
     }
-    other = (data.column("refills__ln_amount__last") != amount) | (
-        data.column("refills__returned_share") > 0
-    )
+    other = (np.abs(last - amount) > _NEAR) | (data.column("refills__returned_share") > 0)
     there = {name: values for name, values in usual.items() if name in data.names}
     return {name: np.where(other, now, data.column(name)) for name, now in there.items()}
 

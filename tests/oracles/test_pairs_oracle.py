@@ -193,7 +193,6 @@ def in_the_house(o, pair):
     return told | {
         "used__days_since": new, "gone__last": sum(gone) if gone else None,
         "opened__last": np.log(sum(opened)) if opened else None,
-        "units__mean": mean(d["units"] for d in days[:-1]),
         "value__mean": mean(d["value"] for d in days[:-1]),
         "price__last": last([None if d["value"] is None else d["value"] / d["units"]
                              for d in days]),

@@ -225,12 +225,11 @@ def _fit(partial: pl.DataFrame) -> State:
 
 # ------------------------------------------------------------------ what was usual before
 def _before() -> Mapping[str, pl.Expr]:
-    """Units and money of the purchases before the last one, and the price of a unit."""
+    """The money of the purchases before the last one, and the price of a unit."""
     place = pl.int_range(pl.len()).over(_KEYS)
     earlier = place < pl.len().over(_KEYS) - 1
     units = pl.col("units_e3").clip(lower_bound=1) / QUANTITY
     return {
-        "units_before_e3": pl.when(earlier).then("units_e3"),
         "value_before_e4": pl.when(earlier).then("value_e4"),
         "price_e4": (pl.col("value_e4") / units).round().cast(pl.Int64),
     }
@@ -270,8 +269,6 @@ FAMILY = Family(
         _of("lasted", "uses", "days that a pack of the usual size lasted between reports", _NO_GAP,
             "lasted_us", DAYS),
         _of("gaps", "uses", "gaps between reports", _NO_GAP, "gaps", 1.0),
-        Feature("units", "mean", "purchases", "units, without the last purchase", _SINGLE,
-                of="units_before_e3", scale=QUANTITY, trees=False),
         Feature("value", "mean", "purchases", "currency, without the last purchase",
                 f"{_SINGLE}, or no price known", of="value_before_e4", scale=MONEY, trees=False),
         Feature("price", "last", "purchases", "currency per unit", "no priced purchase",
