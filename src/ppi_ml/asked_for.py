@@ -16,7 +16,7 @@ from ppi_ml.models.readings import READINGS
 from ppi_ml.nouns import NOUNS
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 
-_OF_CURVES = ("stages", "processes", "season", "members")
+_OF_CURVES = ("stages", "processes", "season", "members", "max_customers")
 """Settings of `model` that say how a survival curve is built, and nothing else."""
 _OF_PAIRS = ("product", "group", "least_purchases", "nudge")
 """Settings of `target` that say something of products that a customer buys, and nothing else."""

@@ -8,7 +8,6 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ppi_ml import (
     consent,
+    draw,
     occasion_data,
     occasion_folds,
     occasion_judging,
@@ -163,9 +163,7 @@ def _drawn(rows: pl.DataFrame, config: Config) -> pl.DataFrame:
         return rows
     most = config.model.max_rows / rows.height
     orders = rows["order_id"].unique()
-    salt = f"{config.seed}:"
-    hashes = np.array([crc32((salt + name).encode()) for name in orders], dtype=np.float64)
-    kept = orders.filter(pl.Series(hashes < most * 2**32))
+    kept = orders.filter(pl.Series(draw.uniform(orders, config.seed) < most))
     return rows.filter(pl.col("order_id").is_in(kept.implode()))
 
 

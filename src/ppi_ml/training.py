@@ -12,6 +12,7 @@ from typing import Any
 from ppi_ml import (
     consent,
     dataset,
+    draw,
     entities,
     judging,
     labels,
@@ -99,7 +100,11 @@ def _learn(
     log: EventLog, config: Config, found: AskedFor, folder: Path, say: Progress
 ) -> tuple[Shipment, int]:
     """Features, search, judgement, and the model that ships; with its number of training rows."""
-    whole, log = log, consent.permitted(log)
+    whole, permitted = log, consent.permitted(log)
+    log = draw.customers(permitted, config.model.max_customers, config.seed)
+    drawn = draw.said(permitted, log)
+    for note in drawn:
+        say.note(note)
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
     found = replace(found, entity=entities.as_trained(found.entity, log))
     log = entities.prepared(log, found.entity)
@@ -126,7 +131,8 @@ def _learn(
         _wanted(found, config),
     )  # fmt: skip
     how = f"The stages: {chosen.why}."
-    notes = (*scorecard.notes, how, *(f"{note}." for note in lost), *training_log.said(whole))
+    in_no_pair = (f"{note}." for note in lost)
+    notes = (*scorecard.notes, *drawn, how, *in_no_pair, *training_log.said(whole))
     scorecard = replace(scorecard, notes=notes)
     with say.stage("fitting the model that ships"):
         material = replace(material, horizon=folds.asked)
