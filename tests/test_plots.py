@@ -281,6 +281,19 @@ def test_points_and_bars_of_every_horizon():
         assert ax.get_xlim() == ax.get_ylim()
 
 
+@pytest.mark.parametrize("rarer", [10.0, 100.0, 1000.0])
+def test_rare_events_fill_the_figure(rarer):
+    rare = SURVIVAL ** (1 / rarer)
+    happened = np.random.default_rng(5).random(600) < 1 - rare[:, -1]
+    judged = plots.Judged(np.where(happened, 50.0, 90.0), happened, GRID, rare)
+    figure = plots.calibration_at(judged, [90])
+    assert_readable(figure)
+    (ax,) = figure.axes
+    bars, top = ax.collections[0].get_segments(), ax.get_xlim()[1]
+    highest = max(end for bar in bars for _, end in bar)
+    assert highest < top <= 2.1 * highest
+
+
 @pytest.mark.parametrize("horizons", [[30], [10, 30], [7, 30, 90], [7, 30, 60, 90]])
 def test_calibration_is_readable(horizons):
     figure = plots.calibration_at(OWN, horizons)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppi_ml.tables import Table, markdown, number, percent, signed, span
+from ppi_ml.tables import Table, loss, markdown, number, percent, signed, span
 
 TABLE = Table("Losses", ["", "log-loss"], [["model", "0.5293"], ["a|b<i>", "10.0000"]])
 
@@ -26,6 +26,15 @@ def test_markup_in_a_cell_stays_a_cell():
 )
 def test_a_difference_is_never_rounded_to_zero(value, text):
     assert signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (0.0, "0.0000"), (0.547812, "0.5478"), (0.0123456, "0.0123"),
+     (0.00141, "0.00141"), (0.000098765, "0.0000988")],
+)  # fmt: skip
+def test_a_small_loss_keeps_three_digits_that_count(value, text):
+    assert loss(value) == text
 
 
 def test_numbers_shares_and_intervals():

@@ -31,7 +31,7 @@ from ppi_ml.score_rows import (
     slips,
 )
 from ppi_ml.scorecard import Scorecard, Status, Verdict, unjudged
-from ppi_ml.tables import number, percent, signed, span
+from ppi_ml.tables import loss, percent, signed, span
 
 _ONE_PERIOD = "They say nothing about another season: look at every test cutoff."
 
@@ -123,10 +123,10 @@ def _verdict(rows: Sequence[ScoreRow], backtest: Backtest) -> Verdict:
 def _decision(own: ScoreRow, rivals: list[ScoreRow]) -> tuple[Status, ScoreRow, str]:
     """Status, the pooled row of the baseline that decides, and why."""
     pooled = sorted((row for row in rivals if row.cutoff == POOLED), key=by_loss)
-    loss = f"{LOSSES[own.metric]} {number(own.value)}"
+    own_loss = f"{LOSSES[own.metric]} {loss(own.value)}"
     for row in pooled:
         if row.difference_low is not None and row.difference_low > 0:
-            return "worse", row, f"{loss} loses to {row.model} with {number(row.value)}"
+            return "worse", row, f"{own_loss} loses to {row.model} with {loss(row.value)}"
     slipped = [row for row in rivals if row.cutoff != POOLED and slips(row)]
     if slipped:
         slip = max(slipped, key=_excess)
@@ -134,10 +134,10 @@ def _decision(own: ScoreRow, rivals: list[ScoreRow]) -> tuple[Status, ScoreRow, 
         return "worse", decides, _slip_text(slip, own, decides)
     for row in pooled:
         if row.difference_high is None or row.difference_high >= 0:
-            said = f"{loss} is no better than {row.model}, which is simpler, with"
-            return "level", row, f"{said} {number(row.value)}"
+            said = f"{own_loss} is no better than {row.model}, which is simpler, with"
+            return "level", row, f"{said} {loss(row.value)}"
     closest = pooled[0]
-    said = f"{loss} beats every baseline; closest is {closest.model} with {number(closest.value)}"
+    said = f"{own_loss} beats every baseline; closest is {closest.model} with {loss(closest.value)}"
     return "better", closest, said
 
 
@@ -149,10 +149,10 @@ def _excess(row: ScoreRow) -> float:
 def _slip_text(slip: ScoreRow, own: ScoreRow, decides: ScoreRow) -> str:
     return (
         f"at the cutoff {slip.cutoff} {LOSSES[slip.metric]} is {percent(_excess(slip))} above "
-        f"that of {slip.model} ({number(slip.value)}), more than the "
+        f"that of {slip.model} ({loss(slip.value)}), more than the "
         f"{percent(CUTOFF_TOLERANCE, 0)} allowed, and not by chance "
         f"(95 % interval {span(slip.difference_low, slip.difference_high, signed)}); "
-        f"over all cutoffs {number(own.value)} against {number(decides.value)}"
+        f"over all cutoffs {loss(own.value)} against {loss(decides.value)}"
     )
 
 

@@ -230,7 +230,7 @@ def _at(grid: ArrayLike, survival: ArrayLike, horizons: Sequence[float]) -> Floa
 def _draw_calibration(ax: Axes, happened: BoolArray, probability: FloatArray, bins: int) -> None:
     table = calibration_table(happened, probability, bins)
     low, high = wilson(table.actual, table.count)
-    top = min(1.0, np.ceil(10 * max(high.max(), table.predicted.max()) + 0.2) / 10)
+    top = _top(max(high.max(), table.predicted.max()))
     ax.plot([0, top], [0, top], color=FAINT, linewidth=1.5, zorder=0)
     ax.vlines(table.predicted, low, high, color=PALETTE[0], linewidth=1.5)
     ax.plot(table.predicted, table.actual, "o", color=PALETTE[0], markersize=5)
@@ -240,6 +240,15 @@ def _draw_calibration(ax: Axes, happened: BoolArray, probability: FloatArray, bi
     percent_axis(ax.xaxis)
     percent_axis(ax.yaxis)
     ax.locator_params(nbins=4)
+
+
+def _top(highest: float) -> float:
+    """The end of an axis of shares up to `highest`: a round number with some room above it.
+
+    Shares below a tenth get an axis of their own size, or rare events would lie in its corner.
+    """
+    step = 10.0 ** np.floor(np.log10(np.clip(highest, 1e-6, 0.5)))
+    return float(min(1.0, np.ceil(1.02 * highest / step) * step))
 
 
 def _draw_coverage(ax: Axes, place: int, pooled: ScoreRow, others: Sequence[ScoreRow]) -> None:

@@ -20,7 +20,7 @@ from ppi_ml.score_rows import (
     slips,
     without_repeats,
 )
-from ppi_ml.tables import Table, number, percent, signed, span
+from ppi_ml.tables import Table, loss, number, percent, signed, span
 
 TERMS = {
     "log-loss": "mean of -ln(probability given to what happened); lower is better.",
@@ -142,8 +142,8 @@ def _ranking(
     body = [
         [
             row.model,
-            number(row.value) if row.value is not None else "not trainable",
-            span(row.low, row.high, number),
+            loss(row.value) if row.value is not None else "not trainable",
+            span(row.low, row.high, loss),
             signed(row.difference),
             span(row.difference_low, row.difference_high, signed),
             *_cells({m: values.get((row.model, m)) for m in _COLUMNS[columns]}),
@@ -168,7 +168,7 @@ def _by_cutoff(rows: Sequence[ScoreRow], metric: str, columns: str) -> Table | N
     cells = {(row.model, row.cutoff): _flagged(row) for row in judged}
     body = [
         ["rows", *(f"{row.n:,}" for row in own.values())],
-        [f"{_HEADS[metric]}{_OF_THE_MODEL}", *(number(row.value) for row in own.values())],
+        [f"{_HEADS[metric]}{_OF_THE_MODEL}", *(loss(row.value) for row in own.values())],
         *(
             [f"{name}{_OF_THE_MODEL}", *line]
             for name, line in zip(
@@ -203,9 +203,9 @@ def _by_segment(rows: Sequence[ScoreRow], metric: str) -> Table | None:
             [
                 _ALL_ELIGIBLE if segment == ELIGIBLE else _SEGMENTS.get(segment, segment),
                 f"{own.n:,}",
-                number(own.value),
+                loss(own.value),
                 "" if best is None else best.model,
-                "" if best is None else number(best.value),
+                "" if best is None else loss(best.value),
                 *_cells({m: values.get((segment, m)) for m in _ABOUT_SEGMENTS[metric]}),
             ]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from math import floor, log10
 
 WIDTH = 98
 """Characters of a line in the terminal."""
@@ -55,6 +56,12 @@ def markdown(text: str) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """Format a value for people; empty if null."""
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def loss(value: float | None) -> str:
+    """Format a loss for people: four digits, or as many as show three that count."""
+    small = value is not None and 0 < abs(value) < 0.01
+    return number(value, 2 - floor(log10(abs(value))) if small and value else 4)
 
 
 def percent(share: float, digits: int = 1) -> str:
