@@ -21,7 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -125,13 +125,6 @@ def cdnow_path() -> Path | None:
     return path if root and path.is_file() else None
 
 
-def only(log: EventLog, customers: pl.Series) -> EventLog:
-    """The log of some customers, observed over the same time."""
-    wanted = pl.col("customer_id").is_in(customers.implode())
-    tables = {n: replace(t, frame=t.frame.filter(wanted)) for n, t in log.tables.items()}
-    return replace(log, tables=tables)
-
-
 def drawn(customers: pl.Series, count: int, number: int) -> NDArray[np.bool_]:
     """Which of the customers (n,) are in the sample of that number."""
     chosen = np.random.default_rng(number).choice(len(customers), count, replace=False)
@@ -153,8 +146,8 @@ def compare(task: Task) -> Outcome:
     shop = shop_of(task.shop)
     sampled = drawn(shop.data.customers, task.customers, task.number)
     then = shop.log.until(shop.origin)
-    ours = only(then, shop.data.customers.filter(pl.Series(sampled)))
-    others = only(then, shop.data.customers.filter(pl.Series(~sampled)))
+    ours = then.only(shop.data.customers.filter(pl.Series(sampled)).to_list())
+    others = then.only(shop.data.customers.filter(pl.Series(~sampled)).to_list())
     settings: dict[str, object] = {
         "target.horizon": f"{HORIZON}d", "baselines": ["base_rate"], "engine.threads": task.threads,
     }  # fmt: skip

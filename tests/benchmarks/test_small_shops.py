@@ -40,15 +40,6 @@ def test_the_rival_is_the_process_with_the_least_inner_loss():
     assert small_shops.best_process({"process mean": 0.1}) is None
 
 
-def test_the_log_of_some_customers_keeps_its_time(shop):
-    few = shop.customer_ids[:5]
-    log = small_shops.only(shop, few)
-    assert set(log.customer_ids) == set(few)
-    assert log.observed_from == shop.observed_from
-    assert log.observed_until == shop.observed_until
-    assert log.tables.keys() == shop.tables.keys()
-
-
 def test_a_sample_is_judged_on_the_others(made, quick):
     found = small_shops.run(small_shops.Task("made", 3, 70, None, 1))
     sampled = small_shops.drawn(made.data.customers, 70, 3)
