@@ -321,7 +321,7 @@ class ModelSettings(Section):
     """Curves only: those that are averaged; auto: all, on small logs staged and processes."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
     """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
-    max_customers: Count = 100_000
+    max_customers: Count = 50_000
     """Curves only: customers above which some are drawn, by hash, to learn from and to be judged
     on; everybody is scored."""
     trees: TreeSettings = TreeSettings()
