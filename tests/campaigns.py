@@ -313,7 +313,6 @@ def surveys(seen):
                for kind in ("nps", "csat")}  # fmt: skip
     scores = {kind: [row["score"] for row in found] for kind, found in answers.items()}
     change = {k: s[-1] - s[-2] if len(s) > 1 else None for k, s in scores.items()}
-    said = [row | {"said": float(row["score"] is not None)} for row in rows]
     nps = last(scores["nps"])
     return {
         **over.both("surveys", rows, 90, 365),
@@ -329,7 +328,6 @@ def surveys(seen):
         "nps__days_since": youngest(answers["nps"]),
         "csat__days_since": youngest(answers["csat"]),
         "last__days_since": youngest(rows),
-        "answered__share__365d": mean(over.values(said, "said", 365)),
     }
 
 
@@ -349,11 +347,9 @@ def usage_of_customer(seen):
     amounts = {days: over.values(rows, "amount", days) for days in (90, 365)}
     counts = over.both("reports", rows, 30, 90)
     gap = mean(over.values(rows, "gap", 180))
-    products = len(set(over.values(rows, "sku", 90)))
     return {
         **counts,
         "last__days_since": youngest(rows),
-        "products__distinct__90d": None if seen.watched("usage", 90) is None else products,
         "amount__sum__90d": sum(amounts[90]) if amounts[90] else None,
         "amount__mean__365d": mean(amounts[365]),
         "first_use__share__365d": mean(over.values(rows, "first", 365)),

@@ -75,6 +75,25 @@ def test_a_file_that_is_not_there_is_named(saved):
         bundle.load(saved).text("glm.json")
 
 
+def test_what_a_state_lacks_is_named_when_it_is_read(tmp_path):
+    """Another version may have called it otherwise; nobody shall meet a KeyError then."""
+    state = {"families": {"refills": {"products": {"ln_gap": [1.0]}, "halves": [{"why": "few"}]}}}
+    bundle.save(tmp_path / "b", {"state.json": state}, {"ppi_ml": "0.0.7"})
+    read = bundle.load(tmp_path / "b").json("state.json")
+    assert read == state
+    refills = read["families"]["refills"]
+    remedy = r" is missing.*train again, or install the version that made the bundle \(0\.0\.7\)"
+    for part, name, place in (
+        (read, "processes", r"state\.json: processes"),
+        (refills["products"], "ln_rate", r"state\.json: families\.refills\.products\.ln_rate"),
+        (refills["halves"][0], "weights", r"state\.json: families\.refills\.halves\.0\.weights"),
+    ):
+        with pytest.raises(IntegrityError, match=place + remedy):
+            part[name]
+        assert name not in part
+        assert part.get(name) is None
+
+
 @pytest.mark.parametrize("name", [*FILES, bundle.MANIFEST])
 def test_every_truncation_and_extension_of_every_file_is_refused(saved, name):
     whole = (saved / name).read_bytes()

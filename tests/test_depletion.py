@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from tests import forged
 from typer.testing import CliRunner
 
 import ppi_ml
-from ppi_ml import cli, pair_scores, run_outs, scoring, simulate
+from ppi_ml import bundle as bundles
+from ppi_ml import cli, dry_run, houses, pair_scores, rows, run_outs, scoring, simulate
+from ppi_ml.config import Config
 from ppi_ml.entities import PAIR, Entity
-from ppi_ml.errors import ConfigError, DataError, UsageError
+from ppi_ml.errors import ConfigError, DataError, IntegrityError, UsageError
 from ppi_ml.score_rows import ELIGIBLE, POOLED
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.simulate import Shop
@@ -139,6 +142,26 @@ def test_asked_for_by_customer(scorer, log, end, scores):
     scored = found[found["status"] == "scored"]
     assert len(scored) == int(scores["customer_id"].isin(few).sum())
     assert found.loc[found["customer_id"] == "nobody", "status"].tolist() == ["no_history"]
+
+
+@pytest.mark.filterwarnings("ignore:deliveries, usage")
+def test_a_model_is_not_asked_again_about_pairs_that_are_as_usual(scorer, log, end, monkeypatch):
+    """That is most of the work, and the answer is known."""
+    few = {name: table for name, table in log.tables.items() if name not in ("deliveries", "usage")}
+    lines = few["order_lines"]
+    single = lines.frame.with_columns(quantity=pl.lit(1.0), quantity_e3=pl.lit(1_000, pl.Int64))
+    half = pl.concat([single.head(single.height // 2), lines.frame.tail(-(single.height // 2))])
+    plain = replace(log, tables=few | {"order_lines": replace(lines, frame=half)})
+    asked, build = [], rows.build
+    monkeypatch.setattr(rows, "build", lambda data, *more: asked.append(data) or build(data, *more))
+    found = scorer.curves(plain, end, allow_stale=True).consuming.cumulative
+    assert len(found) > sum(map(len, asked[1:])) > 0
+    monkeypatch.setattr(
+        houses, "_asked",
+        lambda curve, data, known, other, *given: houses.Answer.of(curve, build(other, *given)),
+    )  # fmt: skip
+    whole = scorer.curves(plain, end, allow_stale=True).consuming.cumulative
+    np.testing.assert_allclose(found, whole, rtol=1e-12)
 
 
 # ------------------------------------------------------------------ what is in the house
@@ -295,7 +318,9 @@ def test_a_run_folder_made_by_parts_holds_the_whole_score_table(run, scorer, log
     pd.testing.assert_frame_equal(found, whole, rtol=1e-12)
     assert found.attrs == whole.attrs == scores.attrs
     assert len(found) > 600
-    listed = run_outs.listed(pl.from_pandas(found), 60, run_outs.what_they_are(log, SKU))
+    listed = run_outs.listed(
+        pl.from_pandas(found), 60, run_outs.what_they_are(log, SKU, log.observed_until)
+    )
     assert listed["category"].null_count() == 0
     assert (run.folder / "run_outs.csv").read_text() == listed.write_csv()
     page = (run.folder / "run_outs.md").read_text()
@@ -335,6 +360,31 @@ def test_what_is_not_consumable_is_told_and_not_scored(log, tmp_path):
     assert len(found) > 100
 
 
+def test_a_dry_run_tells_what_is_in_no_pair_as_a_training_does(log):
+    lines, products = log.tables["order_lines"], log.tables["products"]
+    unknown = pl.int_range(pl.len()) < 7
+    named = lines.frame.with_columns(sku=pl.when(~unknown).then("sku"))
+    pan = named["sku"].drop_nulls()[0]
+    used_up = pl.when(pl.col("sku") == pan).then(pl.lit("no")).otherwise("consumable")
+    frame = products.frame.with_columns(consumable=used_up)
+    less = replace(log, tables={
+        **log.tables, "order_lines": replace(lines, frame=named),
+        "products": replace(products, frame=frame),
+    })  # fmt: skip
+    config = Config.read({"data": {"source": "dataframes", "currency": log.currency},
+                          "target": {"name": "depletion", "horizon": "60d"}},
+                         environ={})  # fmt: skip
+    told = dry_run.describe(config, less).splitlines()
+    pans = (named["sku"] == pan).sum()
+    assert "7 order lines name no known product; they are in no pair" in told
+    assert f"{pans:,} order lines are of what is not consumable; they are in no pair" in told
+    nothing = replace(less, tables={**less.tables, "order_lines": replace(
+        lines, frame=named.with_columns(sku=pl.lit(None, dtype=pl.String)))})  # fmt: skip
+    with pytest.raises(DataError, match=r"target\.product: no order line has a product"):
+        dry_run.describe(config, nothing)
+    assert not [line for line in dry_run.describe(config, log).splitlines() if "no pair" in line]
+
+
 def test_the_list_for_people(run, scores):
     text = (run.folder / "run_outs.md").read_text()
     assert text.startswith("# Who runs out of what, when")
@@ -359,6 +409,46 @@ def test_the_command_keeps_the_soonest_of_each_customer(run, log, end, scores, t
     first = first.groupby("customer_id").head(2)
     expected = set(zip(first["customer_id"], first["product"], strict=True))
     assert set(zip(found["customer_id"], found["product"], strict=True)) == expected
+
+
+# ------------------------------------------------------------------ what a bundle proves
+def test_a_bundle_whose_run_out_differs_here_is_refused(run, tmp_path, monkeypatch):
+    """Though what it says of the next purchase is the same."""
+    told = bundles.load(run.bundle).json("selftest.json")
+    assert len(told["run_out"]) == len(told["cumulative_hazard"]) == len(told["customers"]) == 3
+    assert [len(numbers) for numbers in told["run_out"]] == [
+        len(numbers) for numbers in told["cumulative_hazard"]
+    ]
+    assert any(request.get("usage") for request in told["customers"])
+    older = forged.changed(
+        run.bundle, tmp_path / "older", "selftest.json", lambda kept: kept.pop("run_out")
+    )
+    plain = houses.run_out
+    monkeypatch.setattr(houses, "run_out", lambda *given: plain(*given) * (1 + 1e-7))
+    with pytest.raises(IntegrityError, match=r"does not score the bundle .*run out: off by"):
+        ppi_ml.Scorer.load(run.bundle)
+    assert ppi_ml.Scorer.load(older).of_pairs  # of a version that kept less, less is compared
+
+
+def test_a_state_that_lacks_an_array_is_refused_with_its_name(run, tmp_path):
+    """As in bundles that were made before the penetration of products was known."""
+    learned = ("again", "exponent", "ln_gap", "ln_rate", "names", "penetration")
+    found = forged.refused_without(run.bundle, tmp_path)
+    assert {f"families.refills.products.{name}" for name in learned} < found
+    assert {"families.house.way_us", "families.house.recorded"} < found
+    assert "processes.states.renewals.lapse_of_products" in found
+
+
+def test_a_bundle_of_pairs_that_knows_no_house_is_refused(run, tmp_path):
+    """As it was before run-outs were read from what is in the house."""
+
+    def before(features):
+        features["families"].remove("house")
+        features["columns"] = [c for c in features["columns"] if not c.startswith("house__")]
+
+    folder = forged.changed(run.bundle, tmp_path / "before", "features.json", before)
+    with pytest.raises(IntegrityError, match=r"features\.json: the family house .*train again"):
+        ppi_ml.Scorer.load(folder)
 
 
 # ------------------------------------------------------------------ what cannot be

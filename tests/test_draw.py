@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppi_ml import draw
+from ppi_ml.config import Config
+from ppi_ml.dry_run import describe
 from ppi_ml.scoring import Scorer
 from ppi_ml.training import train
 
@@ -56,6 +58,13 @@ def test_the_draw_is_even():
     found = draw.uniform(pl.Series([f"c{i}" for i in range(20_000)]), seed=7)
     shares = [((found >= k / 10) & (found < (k + 1) / 10)).mean() for k in range(10)]
     assert max(abs(share - 0.1) for share in shares) < 0.01
+
+
+def test_a_dry_run_says_it_too(log):
+    sets = {**SETTINGS, "model.max_customers": 120, "data.source": "dataframes",
+            "target.name": "churn"}  # fmt: skip
+    told = describe(Config.read({}, sets), log)
+    assert "Learned from and judged on 120 of 203 customers" in told
 
 
 def test_a_training_on_some_says_so_and_scores_everybody(log, tmp_path):

@@ -206,6 +206,21 @@ def test_packs_that_last_longer_by_their_reports_last_longer():
     assert slow[1] > 1.2 > 0.85 > fast[1]
 
 
+@pytest.mark.parametrize("kind", ["refill", "telemetry"])
+def test_a_report_that_was_sent_twice_is_no_gap(kind):
+    """Five seconds apart; else a pack would seem to last as long."""
+    sent = [report(kind, f"2019-05-11T10:00:0{second}", 0.5) for second in (0, 5)]
+    assert all(lasts == near(1.0) for _, lasts in stocks(LAST, usage=sent))
+
+
+def test_what_is_opened_on_one_day_is_not_used_up_by_it():
+    day = [report("refill", f"2019-05-11T10:00:0{second}", 0.5) for second in (0, 5)]
+    earlier = [report("refill", "2019-04-11T10:00:05", 0.5)]
+    both, single = (stocks(LAST, usage=earlier + reports)[0] for reports in (day, day[1:]))
+    assert both[1] == near(single[1])
+    assert single[1] > 1.1
+
+
 # ------------------------------------------------------------------ the pair as usual
 def test_as_usual_knows_no_delivery_no_report_and_no_amount_of_the_last_purchase():
     def usual(quantity, **tables):

@@ -376,9 +376,9 @@ def test_products_have_neither_customers_nor_dates():
     got = read(products(), name="products", zone=LONDON, lag_days=3)
     assert (got.report.kept, got.report.repaired, got.report.quarantined) == (3, {}, {})
     assert got.frame.rows() == [
-        ("a", None, "Tea", None, "Grocery", "Own", 0.5, "KG", "yes"),
-        ("b", None, "Cups", None, "Kitchen", None, None, None, "no"),
-        ("c", None, "Tea", None, "Grocery", "Own", 250.0, "G", "yes"),
+        ("a", None, "Tea", None, "Grocery", "Own", 0.5, "KG", "yes", None),
+        ("b", None, "Cups", None, "Kitchen", None, None, None, "no", None),
+        ("c", None, "Tea", None, "Grocery", "Own", 250.0, "G", "yes", None),
     ]
     assert got.frame.columns == list(TABLES["products"].names)
     assert (got.report.first, got.report.last, got.report.late_share) == (None, None, None)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from pandas.testing import assert_frame_equal
 from tests import moments
+from tests.forged import refused_without
 from tests.moments import TRUTH_DAYS, day
 from typer.testing import CliRunner
 
@@ -182,6 +183,13 @@ def test_a_bundle_that_was_changed_is_refused(runs, target, tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace("intercept", "intercepd"))
     with pytest.raises(IntegrityError):
         Scorer.load(copy)
+
+
+@each_target
+def test_a_state_that_lacks_an_array_is_refused_with_its_name(runs, target, tmp_path):
+    learned = {"late_delivery": "parcel.ways.ln", "low_review": "parcel.sd",
+               "return_risk": "sent_back.back.odds"}  # fmt: skip
+    assert f"families.{learned[target]}" in refused_without(runs[target][0].bundle, tmp_path)
 
 
 # ------------------------------------------------------------------ the score table

@@ -154,11 +154,15 @@ def test_a_pair_alone_has_the_values_of_the_batch_to_the_last_bit(entity):
     log = entities.prepared(shops.load(shops.pantry()), entity)
     everybody = Past(log, Cutoff.parse("2019-08-01", shops.ZONE), entity)
     chosen = dataset.families(entity=PAIR)
-    whole = {f.name: aggregation.compute(f, everybody) for f in chosen}
+    learned = {
+        f.name: f.learned.fit(f.learned.collect(everybody.seen)) for f in chosen if f.learned
+    }
+    whole = {f.name: aggregation.compute(f, everybody, learned.get(f.name)) for f in chosen}
     for i in range(0, everybody.entities.height, 9):
         alone = everybody.only(everybody.entities[i])
         for family in chosen:
-            one, same = aggregation.compute(family, alone), whole[family.name][i]
+            one = aggregation.compute(family, alone, learned.get(family.name))
+            same = whole[family.name][i]
             if family.name == "refills":  # its sums are kept as they are, not as float32
                 assert one.equals(same, null_equal=True), family.name
             else:

@@ -182,7 +182,7 @@ def test_products_are_called_what_the_catalogue_calls_them():
         "products": pl.DataFrame({"sku": ["085", "86"], "name": ["Tea, green", ""],
                                   "category": ["", "soap"]}),
     })  # fmt: skip
-    told = run_outs.what_they_are(log, shops.SKU)
+    told = run_outs.what_they_are(log, shops.SKU, log.observed_until)
     scores = table(row("a", "085", 20, 13), row("a", "86", 21, 14), row("a", "new", 22, 15))
     listed = run_outs.listed(scores, HORIZON, told)
     assert listed.columns[:4] == ["customer", "product", "name", "category"]
@@ -192,11 +192,14 @@ def test_products_are_called_what_the_catalogue_calls_them():
     assert "| a | 085 | Tea, green |  |" in run_outs.to_markdown(listed, "2019-10-01")
     # nothing to say, no column: of categories, without a catalogue, and with an empty one
     bare = replace(log, tables={"order_lines": log.tables["order_lines"]})
-    for more in (run_outs.what_they_are(log, shops.CATEGORY),
-                 run_outs.what_they_are(bare, shops.SKU), None):  # fmt: skip
+    for more in (run_outs.what_they_are(log, shops.CATEGORY, log.observed_until),
+                 run_outs.what_they_are(bare, shops.SKU, log.observed_until), None):  # fmt: skip
         assert run_outs.listed(scores, HORIZON, more).columns[2] == "runs out about"
     pantry = shops.load(shops.pantry())
-    assert run_outs.what_they_are(pantry, shops.SKU).columns == ["product", "category"]
+    assert run_outs.what_they_are(pantry, shops.SKU, pantry.observed_until).columns == [
+        "product",
+        "category",
+    ]
 
 
 def test_markdown_explains_its_columns():

@@ -16,7 +16,9 @@ def test_every_table_has_its_key_and_the_common_columns_and_no_name_twice():
         assert ("customer_id" in table.names) == table.of_customers
         assert ("known_at" in table.names) == ("occurred_at" in table.names) == table.dated
         required = {column.name for column in table.columns if column.required}
-        assert {*table.key, *who, *when} <= required
+        since = set() if table.dated else {"valid_from"}  # part of the key, empty for "always"
+        assert since == {"valid_from"} & {*table.key} == {"valid_from"} & set(table.names)
+        assert {*table.key, *who, *when} - since <= required
         for derived in table.derived:
             assert {*derived.of, derived.minus or derived.of[0]} <= set(table.names)
 
@@ -26,8 +28,8 @@ ORDERS = {
     "messages": ("customer_id", "at", "message_id", "action"),
     "consents": ("customer_id", "at", "purpose", "granted"),
     "stock": ("at", "sku"),
-    "products": ("sku",),
-    "customers": ("customer_id",),
+    "products": ("sku", "valid_from"),
+    "customers": ("customer_id", "valid_from"),
 }
 
 

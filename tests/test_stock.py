@@ -36,7 +36,7 @@ def out(log, cutoff=NOW, entity=SKU):
 
 def outages(log, cutoff=NOW, as_of=LATER, entity=SKU):
     at = [Cutoff.parse(day, log.timezone) for day in (cutoff, as_of)]
-    found = Future(entities.prepared(log, entity), *at).next_outage()
+    found = Future(entities.prepared(log, entity), *at).next_outage(entity)
     assert found.columns == [PRODUCT, "days"]
     assert not found[PRODUCT].is_duplicated().any()
     return dict(found.rows())

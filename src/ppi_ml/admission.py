@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ppi_ml import limits
 from ppi_ml.errors import DataError
@@ -24,6 +24,7 @@ class Terms:
     max_quarantined: Limits = MOST_QUARANTINED
     now: Cutoff | None = None
     caller: Caller = "config"
+    segments: Sequence[str] = ()
 
 
 def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, dict[str, Admitted]]:
@@ -36,13 +37,13 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
     limits.check_limits(terms.max_quarantined)
     notes, found = [], {}
     for name in (name for name in TABLES if name in raw):
-        if name != "order_lines" and not raw[name].frame.height and not _period_stated(raw[name]):
+        if name != "order_lines" and not _tells(raw[name]):
             notes.append(f"{name}: no rows, so treated as absent")
             continue
         found[name] = _admitted(name, raw[name], terms)
         notes += found[name].notes
     lost = [name for name, got in found.items() if _is_lost(name, got, raw[name])]
-    notes += [f"{name}: all rows are quarantined, so treated as absent" for name in lost]
+    notes += [f"{name}: {_why_lost(found[name])}, so treated as absent" for name in lost]
     report = LoadReport(
         tables={name: got.report for name, got in found.items()},
         notes=tuple(notes),
@@ -50,21 +51,46 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
     )
     limits.refuse_exceeded(report, terms.max_quarantined, terms.caller)
     if not found["order_lines"].frame.height:
-        raise DataError("order_lines: no order line is left; all of them are quarantined")
+        raise DataError(f"order_lines: no order line is left; {_why_lost(found['order_lines'])}")
     return report, {name: got for name, got in found.items() if name not in lost}
 
 
 def _admitted(name: str, raw: RawTable, terms: Terms) -> Admitted:
-    return admit(
+    """One table; what was left out before counts among its rows, and keeps its row numbers."""
+    got = admit(
         name, raw, zone=terms.timezone, currency=terms.currency,
         lag_days=terms.known_lag.get(name, 0), now=terms.now.at if terms.now else None,
-        guess=limits.limit_of(terms.max_quarantined, name) > 0,
+        guess=limits.limit_of(terms.max_quarantined, name) > 0, segments=terms.segments,
     )  # fmt: skip
+    if raw.left_out is None:
+        return got
+    rows_in = got.report.rows_in + _excluded(raw)
+    report = replace(got.report, rows_in=rows_in, excluded=dict(raw.left_out.counts))
+    return replace(got, report=report, quarantine=raw.left_out.numbered(got.quarantine))
+
+
+def _excluded(raw: RawTable) -> int:
+    """How many rows of a table were left out by rules."""
+    return sum(raw.left_out.counts.values()) if raw.left_out else 0
+
+
+def _why_lost(got: Admitted) -> str:
+    report = got.report
+    if not report.excluded:
+        return "all rows are quarantined"
+    return "all rows are excluded" + (" or quarantined" if report.rows_quarantined else "")
 
 
 def _is_lost(name: str, got: Admitted, raw: RawTable) -> bool:
     """Whether nothing is left of a table that could tell its period."""
-    return TABLES[name].dated and not got.frame.height and not _period_stated(raw)
+    if got.frame.height or _period_stated(raw):
+        return False
+    return TABLES[name].dated or not raw.frame.height
+
+
+def _tells(raw: RawTable) -> bool:
+    """Whether there is anything to report of a table."""
+    return raw.frame.height > 0 or _excluded(raw) > 0 or _period_stated(raw)
 
 
 def _period_stated(raw: RawTable) -> bool:

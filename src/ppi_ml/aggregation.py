@@ -27,7 +27,7 @@ def compute(family: Family, past: Past, state: State | None = None) -> pl.DataFr
     """
     frame = past.entities.select(*past.entity.keys, "seen_us", "silent_us")
     for view in _views(family):
-        frame = _add_view(frame, family, view, past, state)
+        frame = _add_view(frame, family, view, past, {} if state is None else state)
     for expression in family.expressions:
         frame = frame.with_columns(_safe(expression.compute()).alias(column_of(family, expression)))
     return frame.drop("seen_us", "silent_us")
@@ -58,7 +58,7 @@ def _views(family: Family) -> list[str]:
 
 
 def _add_view(
-    frame: pl.DataFrame, family: Family, view: str, past: Past, state: State | None
+    frame: pl.DataFrame, family: Family, view: str, past: Past, state: State
 ) -> pl.DataFrame:
     own, table = family.view(view), table_behind(family, view)
     declared = [f for f in family.features if f.view == view]

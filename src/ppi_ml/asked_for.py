@@ -62,7 +62,9 @@ def asked_for(config: Config) -> AskedFor:
         target,
         entity_of(target.entity, config),
         dataset.for_the_model(
-            dataset.families(asked.families, asked.windows, plugins, target.entity),
+            dataset.families(
+                asked.families, asked.windows, plugins, target.entity, config.data.segments
+            ),
             target.entity,
             plugins,
         ),

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ppi_ml.errors import IntegrityError
 
@@ -50,8 +50,43 @@ class Bundle:
         return self._contents[name].decode("utf-8")
 
     def json(self, name: str) -> Any:  # noqa: ANN401  (JSON is what it is)
-        """The value of a JSON file; `IntegrityError` if the bundle has no such file."""
-        return json.loads(self.text(name))
+        """The value of a JSON file; `IntegrityError` if the bundle has no such file.
+
+        Its objects say themselves what they lack: reading a name that is not there, now or when a
+        state is replayed, is an `IntegrityError` too.
+        """
+        return _with_places(json.loads(self.text(name)), (str(self.folder / name),), self.remedy)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where another version of ppi_ml made it, and that shows."""
+        version = self.manifest.get("ppi_ml", "unknown")
+        return f"train again, or install the version that made the bundle ({version})"
+
+
+class _Part(dict[str, Any]):
+    """An object of a bundle's JSON that knows where it stands."""
+
+    def __init__(self, values: Mapping[str, Any], place: tuple[str, ...], remedy: str) -> None:
+        super().__init__(values)
+        self._place, self._remedy = place, remedy
+
+    def __missing__(self, name: str) -> NoReturn:
+        file, *inside = self._place
+        raise IntegrityError(
+            f"{file}: {'.'.join((*inside, name))} is missing, which this version of ppi_ml reads; "
+            f"{self._remedy}"
+        )
+
+
+def _with_places(value: object, place: tuple[str, ...], remedy: str) -> object:
+    """The value with every object in it as a `_Part`; `place` is the file and the names so far."""
+    if isinstance(value, dict):
+        inside = {k: _with_places(v, (*place, k), remedy) for k, v in value.items()}
+        return _Part(inside, place, remedy)
+    if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
+        return [_with_places(v, (*place, str(i)), remedy) for i, v in enumerate(value)]
+    return value
 
 
 def save(folder: Path, files: Mapping[str, object], manifest: Mapping[str, Any]) -> Bundle:

@@ -16,9 +16,10 @@ from ppi_ml.ledger import Ledger
 from ppi_ml.load_report import TAKEN_AS
 from ppi_ml.schema import Column
 
-EARLIEST = DAY_US  # 1970-01-02: an empty time is often exported as the epoch, so that day is out
+EARLIEST = DAY_US  # FIRST_DAY: an empty time is often exported as the epoch, so that day is out
 LATEST = 7_258_118_400_000_000  # 2200-01-01
-SPAN = "between 1970-01-02 and 2200-01-01"
+FIRST_DAY = "1970-01-02"
+SPAN = f"between {FIRST_DAY} and 2200-01-01"
 _UNITS_PER_US = {"ns": 1_000, "us": 1, "ms": 1}
 _MISSING = ("", "nan", "NaN", "None", "none", "NULL", "null", "<NA>", "NaT")
 _OFFSET = r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?)$"
@@ -39,10 +40,11 @@ class Cells:
 class Times(Cells):
     """A column of instants (Int64, microseconds UTC); null where empty or unreadable.
 
-    `dated` (n,): the cell is a date without a time.
+    `dated` (n,): the cell is a date without a time; `early` (n,): a time before all that can be.
     """
 
     dated: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Boolean))
+    early: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Boolean))
 
 
 def enter(ledger: Ledger, name: str, read: Cells) -> None:
@@ -269,7 +271,8 @@ def _instants(stamps: pl.Series, name: str, empty: pl.Series) -> Times:
     inside = stamps.is_between(EARLIEST, LATEST, closed="left").fill_null(False)
     dated = pl.repeat(False, len(stamps), eager=True)
     broken = _broken_times(name, stamps, inside, empty)
-    return Times(_null_where(stamps, ~inside), broken, dated=dated)
+    early = (stamps < EARLIEST).fill_null(False)
+    return Times(_null_where(stamps, ~inside), broken, dated=dated, early=early)
 
 
 def _on_the_clock(
@@ -279,7 +282,9 @@ def _on_the_clock(
     at = instants_of(_null_where(walls, ~inside), zone)
     skipped = inside & ~dated & (clock_of(at, zone) != walls).fill_null(False)
     repaired = {f"{name} skipped by the clock, moved on": skipped}
-    return Times(at, _broken_times(name, walls, inside, empty), repaired, dated=dated)
+    early = (walls < EARLIEST).fill_null(False)
+    broken = _broken_times(name, walls, inside, empty)
+    return Times(at, broken, repaired, dated=dated, early=early)
 
 
 def _broken_times(

@@ -28,9 +28,11 @@ from pydantic import (
     model_validator,
 )
 
-from ppi_ml import settings
+from ppi_ml import customer_columns, exclude_rule, purchase_types, settings
 from ppi_ml.errors import ConfigError, DataError, UsageError
+from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import parse_days, parse_zone
+from ppi_ml.purchase_types import PurchaseType
 from ppi_ml.schema import MOST_QUARANTINED, table_named
 
 
@@ -60,6 +62,18 @@ def _zone(value: object) -> object:
         except UsageError as error:
             raise ValueError(str(error)) from error
     return value
+
+
+def _purchases(value: object) -> object:
+    if wrong := purchase_types.problem(value):
+        raise ValueError(wrong)
+    return purchase_types.checked(value)  # type: ignore[arg-type]  # it has been looked at
+
+
+def _segments(value: object) -> object:
+    if wrong := customer_columns.problem(value):
+        raise ValueError(wrong)
+    return customer_columns.checked(value)  # type: ignore[arg-type]  # it has been looked at
 
 
 def _moment(value: object) -> object:
@@ -104,6 +118,8 @@ Lag = Annotated[int, *_days(0)]
 Length = Annotated[int, *_days(1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Moment = Annotated[str, BeforeValidator(_moment)]
+Purchases = Annotated[tuple[PurchaseType, ...], BeforeValidator(_purchases), Field(min_length=1)]
+Segments = Annotated[tuple[str, ...], BeforeValidator(_segments)]
 Url = Annotated[str, BeforeValidator(_without_secret)]
 Name = Annotated[
     str,
@@ -154,6 +170,15 @@ class DataSettings(Section):
     """The business zone: days, weekdays and seasons are those of its clock."""
     currency: str | None = None
     """The one currency of the log; null: whatever the currency column holds."""
+    purchases: Purchases = purchase_types.DEFAULT
+    """Types of orders that make a purchase: one_off, subscription. Exchanges, replacements and free
+    goods never do; a subscription that is none still fills the house."""
+    exclude: dict[str, ExcludeRule] = {}
+    """Name of a rule -> rows to leave out, counted in the report: a table, a column of it, and
+    values, above or below. order_lines takes the order along, customers the customer."""
+    segments: Segments = ()
+    """Further columns of text of the table customers, such as loyalty_tier and plan, that become
+    features as its region does."""
     known_lag: dict[str, Lag] = {}
     """Table -> days after which an event was known, where the table does not say."""
     lags: dict[str, Lag] = {}
@@ -178,6 +203,12 @@ class DataSettings(Section):
             except DataError as error:
                 raise ValueError(str(error)) from error
         return shares
+
+    @field_validator("exclude")
+    @classmethod
+    def _rules_that_can_be_shown(cls, rules: dict[str, ExcludeRule]) -> dict[str, ExcludeRule]:
+        exclude_rule.check_names(rules)
+        return rules
 
     @field_validator("lags")
     @classmethod

@@ -181,8 +181,12 @@ def families(
     windows: Sequence[int] = STANDARD_WINDOWS,
     plugins: Sequence[Plugin] = (),
     entity: str = CUSTOMER,
+    segments: tuple[str, ...] = (),
 ) -> list[Family]:
-    """The families asked for, in the order of their names; `all` are those about the entity."""
+    """The families asked for, in the order of their names; `all` are those about the entity.
+
+    `segments` are the columns of customers that `data.segments` names.
+    """
     found = shelf("ppi_ml.features", "FAMILY", plugins)
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
     chosen = [cast(Family, found[name]) for name in sorted(asked)]
@@ -193,7 +197,12 @@ def families(
             raise ConfigError(
                 f"features.families: {family.name} is about {family.entity}, not about {entity}"
             )
-    return [_with_windows(family, tuple(windows)) for family in chosen]
+    whole = (_with_segments(family, segments) for family in chosen)
+    return [_with_windows(family, tuple(windows)) for family in whole]
+
+
+def _with_segments(family: Family, segments: tuple[str, ...]) -> Family:
+    return family if family.of_segments is None or not segments else family.of_segments(segments)
 
 
 def _serves(family: Family, entity: str) -> bool:
@@ -346,7 +355,8 @@ def build_features(
     log = prepared(log, about)
     asked = [cutoffs] if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) else cutoffs
     instants = [Cutoff.parse(c, log.timezone) for c in asked]
-    chosen = _families("all" if families is None else families, entity=entity)
+    asked_for = "all" if families is None else families
+    chosen = _families(asked_for, entity=entity, segments=log.segments)
     return build(log, instants, chosen, entity=about).to_pandas()
 
 

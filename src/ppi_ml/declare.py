@@ -92,7 +92,10 @@ class Fitted:
 Seen = Callable[[str], "pl.DataFrame"]
 """Table -> its known rows as a family may see them: `age_us` (1 or more) in place of dates, and
 `<x>_age_us` for a further time `<x>_at` (negative: still to come). Sorted by customer and time; no
-rows where the log has no such table."""
+rows where the log has no such table. Of products and customers it is what holds at the cutoff, one
+row each (of products in the past of orders: at the date of the states). Order lines have
+`is_purchase`, whether they make one; those of "listed" also have what the table products says of
+each at the cutoff."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,12 @@ class View:
     """Rows that a family makes of known events, where one table alone does not say it.
 
     `make(seen, state)` gives a frame with `keys` and `age_us`; `state` is what the family learned,
-    None if it learns nothing. `of` is the table whose record says how long was observed.
+    empty if it learns nothing. `of` is the table whose record says how long was observed.
     """
 
     name: str
     of: str
-    make: Callable[[Seen, State | None], pl.DataFrame]
+    make: Callable[[Seen, State], pl.DataFrame]
     keys: tuple[str, ...] = ("customer_id",)
 
 
@@ -141,6 +144,9 @@ class Family:
     fitted: Fitted | None = None
     views: tuple[View, ...] = ()
     """Views of its own, beside those that every past has."""
+    of_segments: Callable[[tuple[str, ...]], Family] | None = None
+    """The same family with columns of what `data.segments` names, too; None: it has none of them.
+    `seen("customers")` holds these columns as `segment_<name>`, where the log has them."""
     learned: Learned | None = None
     """What its views learn from everybody; a family has this or `fitted`."""
 

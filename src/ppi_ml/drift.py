@@ -145,7 +145,7 @@ def _of_table(
 
 def _of_load(name: str, old: Told, new: Told) -> Iterator[Drift]:
     """What loading the table said: how many rows were late, and how many unusable."""
-    rows = (old["rows_in"], new["rows_in"])
+    rows = (_read(old), _read(new))
     late, later = old["late_share"], new["late_share"]
     known = "what counts as known at a cutoff is told otherwise than in training"
     if late is not None and later is None:
@@ -154,11 +154,17 @@ def _of_load(name: str, old: Told, new: Told) -> Iterator[Drift]:
         yield Drift(f"{name}.known_at", "lateness not measured", f"{later:.1%} known late", known)
     elif late is not None and _moved(late, later, rows, SHARE_MOVED):
         yield Drift(f"{name}.known_at", f"{late:.1%} of the rows known late", f"{later:.1%}", known)
-    lost, more = (sum(table["quarantined"].values()) / max(table["rows_in"], 1)
+    lost, more = (sum(table["quarantined"].values()) / max(_read(table), 1)
                   for table in (old, new))  # fmt: skip
     if _moved(lost, more, rows, SHARE_MOVED):
         means = "histories have other gaps than in training; see the rules above"
         yield Drift(name, f"{lost:.1%} of the rows unusable", f"{more:.1%}", means)
+
+
+def _read(table: Told) -> int:
+    """The rows in that no rule of the shop left out; an older report knows no such rule."""
+    rows: int = table["rows_in"] - sum(table.get("excluded", {}).values())
+    return rows
 
 
 def _of_column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppi_ml import consent, entities, occasion_training, training, training_log
+from ppi_ml import consent, draw, entities, occasion_training, training, training_log
 from ppi_ml.asked_for import AskedFor, asked_for
 from ppi_ml.config import Config
 from ppi_ml.events import EventLog
@@ -19,8 +19,11 @@ def describe(config: Config, log: EventLog | None = None) -> str:
     log = training_log.read(config, found.plugins, log)
     if found.entity.is_occasion:
         return _described(config, log, found)
-    folds = training.plan_of(consent.permitted(log), config, of_pairs=found.entity.is_pair)
-    entities.prepared(log, found.entity)  # says what is wrong with the products, if anything is
+    permitted, of_pairs = consent.permitted(log), found.entity.is_pair
+    drawn = draw.customers(permitted, config.model.max_customers, config.seed)
+    folds = training.plan_of(drawn, config, of_pairs=of_pairs)
+    known = entities.prepared(drawn, found.entity)  # says what is wrong with the products
+    lost = entities.in_no_pair(known, found.entity) if of_pairs else ()
     judged = "too little history to judge: the model would ship unjudged"
     if folds.outer:
         judged = (
@@ -29,6 +32,8 @@ def describe(config: Config, log: EventLog | None = None) -> str:
         )
     lines = [
         log.report.to_text(),
+        *draw.said(permitted, drawn),
+        *lost,
         f"target: {found.target.name}, {config.target.horizon} days ahead",
         f"families: {', '.join(f.name for f in found.families)}",
         f"baselines: {', '.join(b.name for b in found.baselines)}",

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from ppi_ml import validity
 from ppi_ml.errors import DataError
 from ppi_ml.events import EventLog
+from ppi_ml.schema import VALID_FROM
 
 CUSTOMER, PAIR = "customer", "customer_product"
 ORDER, LINE = "order", "order_line"
 _LINE_OF_OCCASION = "line_of_occasion"
 PRODUCT, GROUP, PACK = "product", "product_group", "pack_e6"
+SIZE, UNIT = "pack_ln", "pack_unit"
+"""Of products that change: ln of the size of the pack at the time of a row, and its unit."""
+_WHEN, _TOLD = "_when", "_told"
 SKUS = "product_skus"
 """Of a row of the table stock: how many skus its product has."""
 GROUPS: Mapping[str, str] = {"sku": "category", "category": "category_group"}
@@ -83,24 +88,51 @@ def prepared(log: EventLog, entity: Entity) -> EventLog:
     is no sku, one of which the table `products` says nothing), or not consumable, has a null
     product and belongs to no pair; `in_no_pair` counts them. `DataError` if the log cannot say
     what a product is.
+
+    Where `products` changes (`valid_from`), the product is that of the row's own time, or of its
+    order's, so that a pair keeps its name; `kinds` tells what depends on the cutoff.
     """
     if not entity.is_pair or PRODUCT in log.tables["order_lines"].frame.columns:
         return log
-    attributes = _attributes(log, entity)
+    attributes = _attributes(log, entity).with_columns(_listed=pl.lit(value=True))
+    told_later = ("products", "stock") if changing(log) else ("products",)
     tables = {}
     for name, table in log.tables.items():
-        if name != "products" and "sku" in table.frame.columns:
-            joined = table.frame.join(attributes, on="sku", how="left", maintain_order="left")
+        if name not in told_later and "sku" in table.frame.columns:
+            joined = validity.beside(_when(name, log), attributes, "sku", _WHEN)
             if entity.product == "sku":  # one that the catalogue does not list is a product, too
-                unlisted = ~pl.col("sku").is_in(attributes["sku"].implode())
-                own = pl.when(unlisted).then("sku").otherwise(PRODUCT)
+                own = pl.when(pl.col("_listed").is_null()).then("sku").otherwise(PRODUCT)
                 joined = joined.with_columns(own.alias(PRODUCT))
+            if PACK in joined.columns:
+                joined = joined.with_columns(pl.col(PACK).fill_null(0))
             if name == "stock":
                 joined = joined.join(_skus(attributes), on=PRODUCT, how="left")
                 joined = joined.with_columns(pl.col(SKUS).fill_null(1)).sort("at", "sku")
-            table = replace(table, frame=joined.with_columns(pl.col(PACK).fill_null(0)))
+            table = replace(table, frame=joined.drop(_WHEN, "_listed"))
         tables[name] = table
     return replace(log, tables=tables)
+
+
+def changing(log: EventLog) -> bool:
+    """Whether products of the log change, so that what they are depends on the time."""
+    return "products" in log.tables and validity.changes(log.tables["products"].frame)
+
+
+def _when(name: str, log: EventLog) -> pl.DataFrame:
+    """The rows of a table with the time as of which they name a product.
+
+    What is sent back or reviewed is what was ordered, as far as the order was known by then.
+    """
+    frame = log.tables[name].frame.with_columns(pl.col("at").alias(_WHEN))
+    if name == "order_lines" or "order_id" not in frame.columns or not changing(log):
+        return frame
+    order = ("customer_id", "order_id")
+    lines = log.tables["order_lines"].frame.group_by(order)
+    ordered = lines.agg(_ordered=pl.col("at").min(), _told=pl.col("known").min())
+    then = pl.when(pl.col("_told") <= pl.col("known")).then("_ordered")
+    joined = frame.join(ordered, on=order, how="left", maintain_order="left")
+    named = joined.with_columns(pl.coalesce(then, _WHEN).alias(_WHEN))
+    return named.drop("_ordered", "_told")
 
 
 def _skus(attributes: pl.DataFrame) -> pl.DataFrame:
@@ -120,7 +152,7 @@ def in_no_pair(log: EventLog, entity: Entity) -> tuple[str, ...]:
             "consumable is no, for every line; fill that column, or set target.product to another "
             "one"
         )
-    lasting = int(lines["sku"].is_in(_lasting(log).implode()).sum())
+    lasting = int(lasts(lines, log).sum())
     unknown = lines[PRODUCT].null_count() - lasting
     said = []
     if unknown:
@@ -130,15 +162,21 @@ def in_no_pair(log: EventLog, entity: Entity) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _lasting(log: EventLog) -> pl.Series:
-    """The skus that are not used up, as `products` says (n,)."""
+def lasts(lines: pl.DataFrame, log: EventLog) -> pl.Series:
+    """Whether order lines are of what is not used up (n,), as `products` says at their time."""
     if "products" not in log.tables:
-        return pl.Series([], dtype=pl.String)
-    return log.tables["products"].frame.filter(pl.col("consumable") == "no")["sku"]
+        return pl.repeat(False, lines.height, dtype=pl.Boolean, eager=True)
+    products = log.tables["products"].frame.select("sku", VALID_FROM, kept="consumable")
+    said = validity.beside(lines.select("sku", "at"), products, "sku", "at")
+    return (said["kept"] == "no").fill_null(value=False)
 
 
 def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
-    """sku -> product, its group, and how far the pack is from the usual one (ln, millionths)."""
+    """sku, `valid_from` -> product, its group, and how far the pack is from the usual one.
+
+    The last is a ln, in millionths. Of products that change: the size of the pack and its unit,
+    for what is usual, and in which group, depends on the cutoff.
+    """
     if "products" not in log.tables:
         if entity.product != "sku":
             raise DataError(
@@ -148,18 +186,30 @@ def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
         skus = log.tables["order_lines"].frame["sku"].drop_nulls().unique()
         nothing = pl.lit(None, dtype=pl.String)
         return pl.DataFrame({"sku": skus}).with_columns(
+            pl.lit(None, dtype=pl.Int64).alias(VALID_FROM),
             pl.col("sku").alias(PRODUCT),
             nothing.alias(GROUP),
             pl.lit(0, dtype=pl.Int64).alias(PACK),
         )
-    named = _named(log, entity)
-    usual = _usual_packs(named, entity) if entity.packs is None else _frame(entity.packs)
-    among = named.with_columns(among=_among(entity)).join(
-        usual, on=("among", "unit"), how="left", nulls_equal=True, maintain_order="left"
+    products = log.tables["products"].frame
+    known = named(products, entity)
+    if changing(log):
+        return known.select("sku", VALID_FROM, PRODUCT, SIZE, UNIT)
+    told = known.with_columns(_group(entity).alias(_TOLD), among=among(entity))
+    packed = with_packs(told, usual_packs(known, entity))
+    return packed.select("sku", VALID_FROM, PRODUCT, pl.col(_TOLD).alias(GROUP), PACK)
+
+
+def with_packs(rows: pl.DataFrame, usual: pl.DataFrame) -> pl.DataFrame:
+    """The rows (`among`, size, unit) with how far their pack is from the usual one.
+
+    A pack of a unit or group without a usual size counts as the usual one.
+    """
+    joined = rows.join(
+        usual, on=("among", UNIT), how="left", nulls_equal=True, maintain_order="left"
     )
-    # a pack of a unit or group without a usual size counts as the usual one
-    pack = ((pl.col("size") - pl.col("usual")) * LOG_UNIT).round().fill_null(0)
-    return among.select("sku", PRODUCT, _group(entity), pack.cast(pl.Int64).alias(PACK))
+    pack = ((pl.col(SIZE) - pl.col("usual")) * LOG_UNIT).round().fill_null(0)
+    return joined.with_columns(pack.cast(pl.Int64).alias(PACK)).drop("usual")
 
 
 def _group(entity: Entity) -> pl.Expr:
@@ -173,9 +223,18 @@ def _group(entity: Entity) -> pl.Expr:
     return pl.coalesce(known, _one_group()).alias(GROUP)
 
 
-def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
-    """sku -> product, group, ln of the size of its pack, and the unit of that."""
-    products = log.tables["products"].frame
+def groups(begun: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+    """product -> its group, and `among` what its packs are compared, by rows that have begun.
+
+    `begun` is what `named` says of them. Of a sku that changes counts what it said last of each
+    product that it was. The group may be that of the training, what is compared never is.
+    """
+    last = begun.drop_nulls(PRODUCT).unique(("sku", PRODUCT), keep="last", maintain_order=True)
+    return last.select(PRODUCT, _group(entity), among=among(entity)).unique()
+
+
+def named(products: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+    """The rows of `products` as sku, `valid_from`, product, group, ln of the size, unit of that."""
     known = [c for c in products.columns if products[c].dtype == pl.String]
     for path, column in (("product", entity.product), ("group", entity.group)):
         if column is not None and column not in known:
@@ -183,44 +242,45 @@ def _named(log: EventLog, entity: Entity) -> pl.DataFrame:
                 f'target.{path}: the table products has no column of text called "{column}"; '
                 f"it has: {', '.join(known)}"
             )
-    lasting = pl.col("sku").is_in(_lasting(log).implode())  # a pan does not run out
+    lasting = (pl.col("consumable") == "no").fill_null(value=False)  # a pan does not run out
     return products.select(
         "sku",
+        VALID_FROM,
         pl.when(~lasting).then(entity.product).alias(PRODUCT),
         (pl.lit(None, dtype=pl.String) if entity.group is None else pl.col(entity.group)).alias(
             GROUP
         ),
-        size=pl.when(pl.col("unit_size") > 0).then(pl.col("unit_size").log()),
-        unit="unit_of_measure",
+        pl.when(pl.col("unit_size") > 0).then(pl.col("unit_size").log()).alias(SIZE),
+        pl.col("unit_of_measure").alias(UNIT),
     )
 
 
 def as_trained(entity: Entity, log: EventLog) -> Entity:
-    """The entity with the packs and groups of a log, as a model keeps them."""
+    """The entity with the packs and groups at the end of a log, as a model keeps them."""
     if not entity.is_pair:
         return entity
     if "products" not in log.tables:
         return replace(entity, packs=(), groups=())
-    named = _named(log, entity)
-    grouped = named.select(PRODUCT, _one_group()).unique().drop_nulls().sort(PRODUCT)
-    usual = tuple(_usual_packs(named, entity).iter_rows())
+    begun = named(validity.begun(log.tables["products"].frame, log.observed_until.at), entity)
+    holding = begun.unique("sku", keep="last", maintain_order=True)
+    grouped = groups(begun, entity).select(PRODUCT, GROUP).drop_nulls().sort(PRODUCT)
+    usual = tuple(usual_packs(holding, entity).iter_rows())
     return replace(entity, packs=usual, groups=tuple(grouped.iter_rows()))
 
 
-def _among(entity: Entity) -> pl.Expr:
+def among(entity: Entity) -> pl.Expr:
     """Packs are compared with those of the same product, or of the group where that is a sku."""
     return pl.col(GROUP if entity.product == "sku" else PRODUCT)
 
 
-def _usual_packs(named: pl.DataFrame, entity: Entity) -> pl.DataFrame:
-    known = named.with_columns(among=_among(entity)).drop_nulls("size")
-    mean = known.group_by("among", "unit").agg(usual=pl.col("size").sort().mean())
-    return mean.sort("among", "unit", nulls_last=True)
-
-
-def _frame(packs: tuple[Pack, ...]) -> pl.DataFrame:
-    schema = {"among": pl.String, "unit": pl.String, "usual": pl.Float64}
-    return pl.DataFrame([tuple(pack) for pack in packs], schema=schema, orient="row")
+def usual_packs(holding: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+    """(product or group, unit) -> the usual ln of a size: as trained, else of these rows."""
+    if entity.packs is not None:
+        schema = {"among": pl.String, UNIT: pl.String, "usual": pl.Float64}
+        return pl.DataFrame([tuple(pack) for pack in entity.packs], schema=schema, orient="row")
+    known = holding.with_columns(among=among(entity)).drop_nulls(SIZE)
+    mean = known.group_by("among", UNIT).agg(usual=pl.col(SIZE).sort().mean())
+    return mean.sort("among", UNIT, nulls_last=True)
 
 
 def _one_group() -> pl.Expr:

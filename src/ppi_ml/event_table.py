@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from ppi_ml import validity
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.intake import Admitted, RawTable
 from ppi_ml.row_times import Granularity
-from ppi_ml.schema import TABLES
+from ppi_ml.schema import TABLES, VALID_FROM
 
 _QUIET_DAYS = 7
 
@@ -38,7 +39,7 @@ class EventTable:
 
     @property
     def dated(self) -> bool:
-        """Whether its rows have times; else they were always known."""
+        """Whether its rows have times; else they were always known, or from `valid_from` on."""
         return TABLES[self.name].dated
 
     @property
@@ -47,13 +48,13 @@ class EventTable:
         return TABLES[self.name].holds
 
     def until(self, cut: Cutoff) -> EventTable:
-        """Only what was known before `cut`; all of a table without dates.
+        """Only what was known before `cut`; of a table without dates, what had begun by then.
 
         `UsageError` if the table is one of days and `cut` no local midnight.
         """
         until = min(self.observed_until, cut)
         if not self.dated:
-            return replace(self, observed_until=until)
+            return replace(self, frame=validity.begun(self.frame, cut.at), observed_until=until)
         if self.granularity == "day" and not cut.is_midnight:
             raise UsageError(
                 f"{self.name} holds whole days, so it can be cut at local midnights only, not at "
@@ -63,10 +64,13 @@ class EventTable:
         return replace(self, frame=frame, observed_until=until)
 
     def since(self, start: Cutoff) -> EventTable:
-        """Only what occurred from `start` on; all of what has no dates or may still hold."""
+        """Only what occurred from `start` on, or may still hold: of products and customers the
+        rows that held then or later.
+        """
         begin = max(self.observed_from, start)
         if not self.dated:
-            return replace(self, observed_from=begin)
+            kept = validity.since(self.frame, TABLES[self.name].key[0], start.at)
+            return replace(self, frame=kept, observed_from=begin)
         if self.holds:
             return self
         return replace(self, frame=self.frame.filter(pl.col("at") >= start.at), observed_from=begin)
@@ -82,6 +86,8 @@ class EventTable:
         period = f"{self.observed_from.at} {self.observed_until.at}"
         yield f"{self.name} {self.granularity} {period} {self.frame.height}".encode()
         derived = {"wall", *(column.name for column in TABLES[self.name].derived)}
+        if not self.dated and not validity.changes(self.frame):
+            derived.add(VALID_FROM)  # what always holds says no more than it did without the column
         for column in self.frame.drop(derived, strict=False):
             yield f"{column.name} {column.dtype}".encode()
             yield from _content(column)

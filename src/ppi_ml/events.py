@@ -3,7 +3,8 @@
 Every table is a frame sorted by (customer_id, at, key) with `customer_id`, `at` (occurred_at) and
 `known` (known_at, never before `at`) in microseconds UTC, `wall` (what the clock of the business
 zone shows at `at`, in microseconds), then the columns of `ppi_ml.schema`. A table without customers
-(stock, products) has no `customer_id`, one without dates (products) no `at`, `known` and `wall`.
+(stock, products) has no `customer_id`; one without dates (products, customers) has `valid_from`,
+from when on a row holds, in place of `at`, `known` and `wall`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import calendar
 import hashlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -20,13 +21,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ppi_ml import customer_columns, exclusion, purchase_types
 from ppi_ml.admission import Terms, admit_all
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.event_table import EventTable, with_period
+from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import Cutoff, parse_zone
 from ppi_ml.intake import RawTable, settle_currency
 from ppi_ml.limits import Caller, Limits
 from ppi_ml.load_report import LoadReport
+from ppi_ml.purchase_types import PurchaseType
 from ppi_ml.schema import MOST_QUARANTINED, TABLES, table_named
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["EventLog", "EventTable", "RawTable", "load_tables"]
 
 _NO_LAG: Mapping[str, int] = MappingProxyType({})
+_NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +51,12 @@ class EventLog:
     currency: str
     report: LoadReport
     known_lag: Mapping[str, int] = field(default_factory=dict)
+    purchases: tuple[PurchaseType, ...] = purchase_types.DEFAULT
+    """The types of orders that make a purchase."""
+    exclude: Mapping[str, ExcludeRule] = field(default_factory=dict)
+    """The rules by which rows were left out, by name."""
+    segments: tuple[str, ...] = ()
+    """Columns of `customers` that were named, which it holds as `segment_<name>`; sorted."""
 
     @property
     def observed_from(self) -> Cutoff:
@@ -130,7 +141,10 @@ class EventLog:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 (hex) of the content; the order of the input rows and the report do not matter."""
-        digest = hashlib.sha256(f"ppi_ml log 1 {self.timezone} {self.currency}".encode())
+        told = [self.timezone, self.currency]
+        if self.purchases != purchase_types.DEFAULT:
+            told += self.purchases
+        digest = hashlib.sha256(f"ppi_ml log 1 {' '.join(told)}".encode())
         for name in sorted(self.tables):
             for part in self.tables[name].content():
                 digest.update(part)
@@ -166,7 +180,7 @@ class EventLog:
         return replace(self, tables=tables, report=replace(self.report, quarantine={}))
 
     def _pandas(self, name: str) -> pd.DataFrame:
-        table = table_named(name)
+        table = customer_columns.declared(table_named(name), self.segments)
         names = table.names
         if name not in self.tables:
             return pl.DataFrame(schema=dict.fromkeys(names, pl.String)).to_pandas()
@@ -192,6 +206,9 @@ def load_tables(
     max_quarantined: Limits = MOST_QUARANTINED,
     now: object = None,
     caller: Caller = "config",
+    purchases: Iterable[str] = purchase_types.DEFAULT,
+    exclude: Mapping[str, ExcludeRule] = _NO_RULES,
+    segments: Iterable[str] = (),
 ) -> EventLog:
     """Raw tables in, a validated log out; its report says what became of every row.
 
@@ -200,28 +217,34 @@ def load_tables(
     `until` pretends that the log ends there; `keep_months` drops what is older at its end, but not
     what still holds (stock) or has no dates (products). `max_quarantined` is the share of a table
     that may be unusable, for all or by name; `now` the present instant, after which nothing can
-    have occurred (None: not looked at); `caller` who is told what to do about a refusal.
-    `DataError` if the tables break their contract; `UsageError` for an unknown zone, a share or a
-    date that is none.
+    have occurred (None: not looked at); `caller` who is told what to do about a refusal;
+    `purchases` the types of orders that make a purchase; `exclude` rules by name for rows to leave
+    out, which are neither judged nor counted as unusable; `segments` names further columns of
+    `customers`.
+    `DataError` if the tables break their contract; `UsageError` for an unknown zone, a share, a
+    date or a type of purchase that is none.
     """
     parse_zone(timezone)
+    bought = purchase_types.checked(purchases)
     if "order_lines" not in raw:
         raise DataError(f"the table order_lines is required; got: {', '.join(raw) or 'nothing'}")
     if not raw["order_lines"].frame.height:
         raise DataError("order_lines: no rows")
+    kinds = customer_columns.checked(segments)
+    raw = customer_columns.named(exclusion.without(raw, exclude, caller), kinds)
     for name in (*raw, *known_lag):
         if not table_named(name).dated and name in known_lag:
             raise DataError(f"known_lag: {name} has no dates, so nothing in it is late; drop it")
     money = settle_currency(raw, currency)
     present = None if now is None else Cutoff.parse(now, timezone)
-    terms = Terms(timezone, money, known_lag, max_quarantined, present, caller)
+    terms = Terms(timezone, money, known_lag, max_quarantined, present, caller, kinds)
     report, admitted = admit_all(raw, terms)
     cut = None if until is None else Cutoff.parse(until, timezone)
     tables: dict[str, EventTable] = {}
     for name, got in admitted.items():  # the order lines first
         lines = tables.get("order_lines")
         tables[name] = with_period(name, raw[name], got, timezone, cut, lines)
-    log = EventLog(tables, timezone, money, report, dict(known_lag))
+    log = EventLog(tables, timezone, money, report, dict(known_lag), bought, dict(exclude), kinds)
     if cut is not None:
         log = _noted(log.until(cut), log, f"known at or after {cut}")
     if keep_months is not None:
@@ -234,9 +257,9 @@ def load_tables(
 def newest_months(log: EventLog, months: int) -> EventLog:
     """The log without what occurred more than so many calendar months before its end.
 
-    What still holds (consents, stock) and what has no dates (products, customers) stays. Every
-    other table begins there, so that no window claims to have seen more; one whose record had ended
-    by then is absent. The report says how many events were set aside.
+    What still holds (consents, stock) stays, and of products and customers what held then or later.
+    Every other table begins there, so that no window claims to have seen more; one whose record had
+    ended by then is absent. The report says how many events were set aside.
     """
     start = _months_before(log.observed_until, months)
     ended = {n for n, t in log.tables.items() if t.observed_until <= start and not t.holds}

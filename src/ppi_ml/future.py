@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ppi_ml.entities import PRODUCT, SKUS
+from ppi_ml import kinds
+from ppi_ml.entities import PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 from ppi_ml.snapshot import is_purchase, without_cancelled
@@ -35,7 +36,7 @@ class Future:
         """
         table = self.log.tables["order_lines"]
         coming = table.frame.filter(
-            is_purchase(), pl.col("at") >= self.cutoff.at, pl.col("known") < self.as_of.at
+            is_purchase(self.log), pl.col("at") >= self.cutoff.at, pl.col("known") < self.as_of.at
         )
         if (cancelled := self.log.tables.get("cancellations")) is not None:
             known = pl.col("known") < self.as_of.at
@@ -48,13 +49,14 @@ class Future:
             days=pl.max_horizontal(wait + 1, pl.lit(_AT_LEAST_US)) / DAY_US
         )
 
-    def next_outage(self) -> pl.DataFrame:
+    def next_outage(self, entity: Entity) -> pl.DataFrame:
         """Products that cannot be bought at some time from the cutoff on, with `days` until then.
 
         0 for those that are out at the cutoff. A product is out while every one of its skus is; a
-        sku counts as there until its first row.
+        sku counts as there until its first row. `entity` says what a product is.
         """
-        known = self.log.tables["stock"].frame.filter(pl.col("known") < self.as_of.at)
+        rows = kinds.stocked(self.log, entity, self.cutoff)
+        known = rows.filter(pl.col("known") < self.as_of.at)
         there = (pl.col("available") == "yes").cast(pl.Int64)
         steps = known.sort("at", "sku").with_columns(
             step=there - there.shift(1, fill_value=1).over("sku"),

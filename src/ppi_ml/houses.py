@@ -8,7 +8,7 @@ moves it is the process alone, whose sign is known: more, or later, never runs o
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from ppi_ml import pair_rows, rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.models import renewals
 from ppi_ml.models.consuming import consuming, moved
+from ppi_ml.models.covariates import Rows
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.models.renewals import Refills
 from ppi_ml.models.stocks import Stocks, lasting
@@ -35,7 +36,24 @@ _REPORTS = "usage__"
 _ELAPSED, _AMOUNT = "refills__elapsed__days_since", "refills__ln_amount__last"
 
 
-def run_out(curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatArray) -> FloatArray:
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of n pairs: `cumulative` (n, m + 1) hazards of the next purchase at the
+    edges; `ending` (n, m), how much higher those of the intervals are for who still consumes (ln).
+    """
+
+    cumulative: FloatArray
+    ending: FloatArray
+
+    @classmethod
+    def of(cls, curve: Mixture, inputs: Rows) -> Answer:
+        """The answer of a model to rows of pairs."""
+        return cls(curve.cumulative(inputs), cast(FloatArray, inputs.ending))  # pairs have it
+
+
+def run_out(
+    curve: Mixture, data: Dataset, known: Answer, states: ProcessStates, edges: FloatArray
+) -> FloatArray:
     """The cumulative hazard (n, m + 1) of the run-out of n pairs, given that they still consume.
 
     The latest of what the model says of the usual amount, and of larger ones up to the one that was
@@ -44,6 +62,7 @@ def run_out(curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatAr
     Args:
         curve: the model.
         data: the pairs, the family house among the columns.
+        known: what the model says of them as they are.
         states: those of the process, at every cutoff of the data.
         edges: (m + 1,) days, 0 first.
     """
@@ -53,25 +72,36 @@ def run_out(curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatAr
     found = np.full((len(data), len(edges)), np.inf)
     for rung in _RUNGS:
         reached = (larger >= rung - _NEAR) | (rung == 0.0)
-        if reached.any():
-            told = _told(curve, data.take(reached), states, edges, rung, there[reached])
-            found[reached] = np.minimum(found[reached], told)
+        if not reached.any():
+            break
+        part = data.take(reached)
+        of_rung = as_usual(part, rung)
+        said = Answer(known.cumulative[reached], known.ending[reached])
+        said = _asked(curve, part, said, of_rung, states, edges)
+        plain = consuming(said.cumulative, said.ending, edges)
+        own = Stocks(
+            of_rung.column(_ELAPSED)[:, None], np.exp(of_rung.column("refills__ln_scale"))[:, None]
+        )
+        lasts = _lasting(states, usual.take(reached), own, edges)
+        found[reached] = np.minimum(found[reached], moved(plain, lasts, there[reached]))
     return found
 
 
-def _told(
-    curve: Mixture, data: Dataset, states: ProcessStates, edges: FloatArray, rung: float,
-    there: FloatArray,
-) -> FloatArray:  # fmt: skip
-    """What the model says of one amount, moved to the stocks that last so long (`there`)."""
-    of_rung = as_usual(data, rung)
-    inputs = rows.build(of_rung, states, edges.tolist())
-    ending = cast(FloatArray, inputs.ending)  # rows of pairs have it
-    plain = consuming(curve.cumulative(inputs), ending, edges)
-    own = Stocks(
-        of_rung.column(_ELAPSED)[:, None], np.exp(of_rung.column("refills__ln_scale"))[:, None]
-    )
-    return moved(plain, _lasting(states, as_usual(data), own, edges), there)
+def _asked(
+    curve: Mixture, data: Dataset, known: Answer, other: Dataset, states: ProcessStates,
+    edges: FloatArray,
+) -> Answer:  # fmt: skip
+    """What the model says of pairs as they are in `other`; `known` is what it says of `data`.
+
+    Most of the cost of a run-out is the model, so it is asked only where the two differ.
+    """
+    alike = (data.values == other.values) | (np.isnan(data.values) & np.isnan(other.values))
+    differs = ~alike.all(axis=1)
+    cumulative, ending = known.cumulative.copy(), known.ending.copy()
+    if differs.any():
+        answer = Answer.of(curve, rows.build(other.take(differs), states, edges.tolist()))
+        cumulative[differs], ending[differs] = answer.cumulative, answer.ending
+    return Answer(cumulative, ending)
 
 
 def _lasting(

@@ -8,9 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from ppi_ml import customer_columns, purchase_types
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError, UsageError
+from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import Cutoff, parse_days
 from ppi_ml.schema import MOST_QUARANTINED
 from ppi_ml.settings import from_sets, write
@@ -36,6 +38,9 @@ def load(
     until: object = None,
     max_quarantined: float | Mapping[str, float] = MOST_QUARANTINED,
     now: object = None,
+    purchases: Sequence[str] = purchase_types.DEFAULT,
+    exclude: Mapping[str, Mapping[str, object]] | None = None,
+    segments: Sequence[str] = (),
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
@@ -56,10 +61,16 @@ def load(
             or by name; a table that is not named has the usual share.
         now: the present instant, after which (and a day of grace) nothing can have occurred; None:
             by the clock of this machine.
+        purchases: types of orders that make a purchase: "one_off", "subscription", or both.
+        exclude: name of a rule -> which rows to leave out, such as {"test orders": {"table":
+            "order_lines", "column": "Tags", "values": ["test"]}}; counted in the report.
+        segments: further columns of text of customers, such as ["loyalty_tier"], that become
+            features as its region does.
 
     Raises:
         DataError: the tables break their contract; the message says where and how to mend it.
-        UsageError: a table, zone, share or date that cannot be understood.
+        UsageError: a table, zone, share, date, type of purchase or rule that cannot be
+            understood.
     """
     from ppi_ml.events import load_tables
     from ppi_ml.sources.dataframes import raw_tables
@@ -74,8 +85,9 @@ def load(
     known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
     theirs = dict(columns or {})
     flat_columns = theirs.pop("flat", {})
-    found = raw_tables(tables, theirs)
-    raw = _unfolded(found, timezone or "UTC", stated, flat_columns)
+    found = raw_tables(tables, theirs, customer_columns.checked(segments))
+    rules = _rules(exclude or {})
+    raw = _unfolded(found, timezone or "UTC", stated, rules, flat_columns)
     if (stated or flat_columns) and raw is found:
         raise UsageError(
             'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
@@ -85,11 +97,16 @@ def load(
     return load_tables(
         raw, timezone=zone, currency=currency, known_lag=known, until=until,
         max_quarantined=max_quarantined, now=_present(now, zone), caller="load",
+        purchases=purchases, exclude=rules, segments=segments,
     )  # fmt: skip
 
 
 def load_log(
-    settings: DataSettings, plugins: Sequence[Plugin] = (), now: object = None
+    settings: DataSettings,
+    plugins: Sequence[Plugin] = (),
+    now: object = None,
+    *,
+    spare: bool = False,
 ) -> EventLog:
     """The log that a config's data section describes.
 
@@ -97,6 +114,7 @@ def load_log(
         settings: source, path or tables, zone, currency, lags and limits.
         plugins: a user's own files, among which the source may be.
         now: as in `load`.
+        spare: whether columns of `data.segments` may be lacking, as they may when scoring.
 
     Raises:
         DataError: the events break their contract.
@@ -109,7 +127,7 @@ def load_log(
     if "order_lines" not in raw:
         raise DataError(f"the source {settings.source} gives no order_lines")
     return load_tables(
-        _unfolded(raw, settings.timezone, settings.lags),
+        _unfolded(raw, settings.timezone, settings.lags, settings.exclude),
         timezone=settings.timezone,
         currency=settings.currency,
         known_lag=settings.known_lag,
@@ -117,7 +135,19 @@ def load_log(
         keep_months=settings.keep_months,
         max_quarantined=settings.max_quarantined,
         now=_present(now, settings.timezone),
+        purchases=settings.purchases,
+        exclude=settings.exclude,
+        segments=customer_columns.there(raw, settings.segments) if spare else settings.segments,
     )
+
+
+def _rules(given: Mapping[str, Mapping[str, object]]) -> dict[str, ExcludeRule]:
+    """Rules of plain values; `UsageError` with every wrong one."""
+    data = {"source": "dataframes", "exclude": {name: dict(rule) for name, rule in given.items()}}
+    try:
+        return Config.read({"data": data, "target": {"name": "churn"}}, environ={}).data.exclude
+    except ConfigError as error:
+        raise UsageError(str(error).replace("data.exclude", "exclude")) from None
 
 
 def _present(now: object, zone: str) -> Cutoff:
@@ -254,6 +284,7 @@ def _unfolded(
     raw: dict[str, RawTable],
     zone: str,
     lags: Mapping[str, int],
+    rules: Mapping[str, ExcludeRule],
     columns: Mapping[str, str] = _AS_NAMED,
 ) -> dict[str, RawTable]:
     """The tables, with those that a flat table holds in its place; the same if there is none."""
@@ -265,4 +296,4 @@ def _unfolded(
     if not flat.is_flat(lines.frame.columns):
         return raw
     others = {name: table for name, table in raw.items() if name != "order_lines"}
-    return flat.beside(flat.split(lines, zone=zone, lags=lags), others)
+    return flat.beside(flat.split(lines, zone=zone, lags=lags, rules=rules), others)

@@ -7,18 +7,18 @@ share. A row that breaks several rules is quarantined once, by the first; repair
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import polars as pl
 
-from ppi_ml import across_rows, cells, consent_rows, log_end, row_times, summaries
+from ppi_ml import across_rows, cells, consent_rows, customer_columns, log_end, row_times, summaries
 from ppi_ml.errors import DataError
-from ppi_ml.ledger import Ledger
+from ppi_ml.ledger import Ledger, LeftOut
 from ppi_ml.load_report import TableReport
 from ppi_ml.row_times import Granularity
-from ppi_ml.schema import CUSTOMER_ID, Column, Derived, Table, table_named
+from ppi_ml.schema import CUSTOMER_ID, VALID_FROM, Column, Derived, Table, table_named
 
 NO_CURRENCY = "XXX"  # ISO 4217: no currency
 
@@ -41,7 +41,8 @@ class RawTable:
     `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
     `sure` says that the granularity is known; else a table of mere dates is read as one of days.
     `reckoned`: times were reckoned from those of other events, and so may lie in the future.
-    `notes` are what the source has to say of it in the load report.
+    `notes` are what the source has to say of it in the load report; `left_out` what rules have
+    left out of it (`exclusion.without`), None if there were no rules.
     """
 
     frame: pl.DataFrame
@@ -52,6 +53,7 @@ class RawTable:
     sure: bool = False
     reckoned: bool = False
     notes: tuple[str, ...] = ()
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def admit(
     lag_days: int = 0,
     now: int | None = None,
     guess: bool = True,
+    segments: Sequence[str] = (),
 ) -> Admitted:
     """Read, repair, deduplicate and quarantine one raw table.
 
@@ -89,11 +92,12 @@ def admit(
         now: the present instant (microseconds, UTC), after which nothing can have occurred; None:
             not looked at.
         guess: whether a cell may be taken for `Column.otherwise`; else its row is quarantined.
+        segments: columns of customers that are read besides (`customer_columns.named`).
 
     Raises:
         DataError: a column is missing, holds something else, or cannot be trusted.
     """
-    table = table_named(name)
+    table = customer_columns.declared(table_named(name), segments)
     try:
         return _admit(table, raw, _Reading(zone, currency, lag_days, now, guess))
     except DataError as error:
@@ -139,7 +143,8 @@ class _Reading:
 def _admit(table: Table, raw: RawTable, how: _Reading) -> Admitted:
     if not raw.frame.height:
         raw = replace(raw, frame=_empty(table))
-    notes = [*raw.notes, *_check_columns(table, raw.frame)]
+    looked_at = raw.left_out.columns if raw.left_out else frozenset()
+    notes = [*raw.notes, *_check_columns(table, raw.frame, looked_at)]
     ledger = Ledger(raw.frame.height)
     who = (CUSTOMER_ID,) if table.of_customers else ()
     known = _read_columns(who, raw.frame, how, ledger)
@@ -156,6 +161,8 @@ def _admit(table: Table, raw: RawTable, how: _Reading) -> Admitted:
         notes += [f"{table.name}: {note}" for note in more]
     own = _read_columns(table.own, raw.frame, how, ledger)
     notes += _empty_columns(table, raw.frame, own)
+    if not table.dated:
+        own[VALID_FROM] = _valid_from(raw.frame, how, ledger)
     frame = pl.DataFrame(known | own).with_row_index("row")
     for derived in table.derived:
         frame = frame.with_columns(_derive(frame, derived, ledger))
@@ -189,15 +196,19 @@ def _empty(table: Table) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(table.names, pl.String))
 
 
-def _check_columns(table: Table, frame: pl.DataFrame) -> list[str]:
-    """Notes on what is ignored or assumed; `DataError` if a required column is missing."""
+def _check_columns(table: Table, frame: pl.DataFrame, looked_at: frozenset[str]) -> list[str]:
+    """Notes on what is ignored or assumed; `DataError` if a required column is missing.
+
+    What rules have looked at is not ignored.
+    """
     for column in table.columns:
         if column.required and column.name not in frame.columns:
             raise DataError(_absent(column.name, table, frame.columns))
     notes = []
-    ignored = [name for name in frame.columns if name not in table.names]
+    ignored = [name for name in frame.columns if name not in {*table.names, *looked_at}]
     if ignored:
-        notes.append(f"{table.name}: ignored columns {', '.join(ignored)}")
+        hint = f"; {customer_columns.HINT}" if table.name == customer_columns.TABLE else ""
+        notes.append(f"{table.name}: ignored columns {', '.join(ignored)}{hint}")
     absent = [column for column in table.own if column.name not in frame.columns]
     for column in absent:
         if column.default is not None:
@@ -258,6 +269,13 @@ def _read_columns(
         if column.kind == "currency":
             values[column.name] = read.values.str.to_uppercase().fill_null(how.currency)
     return values
+
+
+def _valid_from(frame: pl.DataFrame, how: _Reading, ledger: Ledger) -> pl.Series:
+    """From when on each row holds; null, which is always, where the table does not say."""
+    if VALID_FROM not in frame.columns:
+        return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
+    return row_times.valid_from(frame[VALID_FROM], how.zone, ledger)
 
 
 def _derive(frame: pl.DataFrame, derived: Derived, ledger: Ledger) -> pl.Series:

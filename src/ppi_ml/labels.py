@@ -88,7 +88,7 @@ def nobody_bought(data: Dataset, log: EventLog, as_of: Cutoff, settling: float =
 def _stock_hides(data: Dataset, log: EventLog, as_of: Cutoff, settling: float) -> bool:
     """Whether there would be rows, or purchases in them, but for what the table stock says."""
     if not len(data):  # what is out at the cutoff is no row
-        outages = [Future(log, cutoff, as_of).next_outage() for cutoff in data.cutoffs]
+        outages = [Future(log, c, as_of).next_outage(data.entity) for c in data.cutoffs]
         return any((out["days"] == 0.0).any() for out in outages)
     tables = {name: table for name, table in log.tables.items() if name != "stock"}
     anyway = durations(data, replace(log, tables=tables), as_of, settling)
@@ -114,7 +114,7 @@ def _until_outage(
     """
     if not data.entity.is_pair or "stock" not in log.tables:
         return np.full(len(data.keys_at(cutoff)), np.inf)
-    outages = Future(log, cutoff, as_of).next_outage()
+    outages = Future(log, cutoff, as_of).next_outage(data.entity)
     joined = data.keys_at(cutoff).join(outages, on=PRODUCT, how="left", maintain_order="left")
     days = joined["days"].fill_null(np.inf).to_numpy()
     if log.tables["order_lines"].granularity == "day":

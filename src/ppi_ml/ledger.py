@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -15,6 +18,23 @@ QUARANTINE_SCHEMA = {
     "column": pl.String,
     "value": pl.String,
 }
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What rules left out of a raw table before it was read: no row of it is in its frame.
+
+    `counts`: rule -> rows; `stay` (n,): which rows, counted from 0, the frame still holds;
+    `columns`: those that a rule looked at.
+    """
+
+    counts: Mapping[str, int]
+    stay: NDArray[np.int64]
+    columns: frozenset[str]
+
+    def numbered(self, quarantined: pl.DataFrame) -> pl.DataFrame:
+        """Quarantined rows with the numbers that they had in what was read."""
+        return quarantined.with_columns(row=pl.Series(self.stay[quarantined["row"].to_numpy()]))
 
 
 class Ledger:
@@ -60,6 +80,7 @@ class Ledger:
         parts = [pl.DataFrame(schema=QUARANTINE_SCHEMA)]
         for number, (rule, columns) in enumerate(self._rules):
             rows = np.flatnonzero(self._broken == number)
+            columns = tuple(name for name in columns if name in raw.columns)
             blamed = raw.select(pl.col(columns).cast(pl.String))[rows]
             value = pl.concat_str(pl.all(), separator=", ", ignore_nulls=len(columns) > 1)
             part = blamed.select(

@@ -46,8 +46,8 @@ def exceeded(report: LoadReport, limits: Limits) -> Iterator[Exceeded]:
     """The tables of which more rows are unusable than allowed; a guessed cell counts as well."""
     for name, table in report.tables.items():
         lost = table.rows_quarantined + table.rows_guessed
-        if lost > limit_of(limits, name) * table.rows_in:
-            yield Exceeded(name, lost, table.rows_in, limit_of(limits, name))
+        if lost > limit_of(limits, name) * table.rows_read:
+            yield Exceeded(name, lost, table.rows_read, limit_of(limits, name))
 
 
 def check_limits(limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""What became of every row while loading: kept, repaired or quarantined, by rule."""
+"""What became of every row while loading: kept, repaired, quarantined or excluded, by rule."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ TAKEN_AS = "; taken as "
 
 @dataclass(frozen=True)
 class TableReport:
-    """One table: rows_in = kept + all repaired + all quarantined; a row counts once.
+    """One table: rows_in = kept + all repaired + all quarantined + all excluded; each counts once.
 
-    `repaired` and `quarantined` count by rule. `first` and `last` event are local times as ISO
-    text, null without a row. `late_share` is the share of rows that became known on a later local
-    day than they occurred; null where the table does not say when a row became known. `summary`
-    is what the table looks like, so that a later load can be compared with this one.
+    `repaired` and `quarantined` count by rule, `excluded` by the rules of the shop. `first` and
+    `last` event are local times as ISO text, null without a row. `late_share` is the share of rows
+    that became known on a later local day than they occurred; null where the table does not say
+    when a row became known. `summary` is what the table looks like, so that a later load can be
+    compared with this one.
     """
 
     rows_in: int
@@ -38,11 +39,17 @@ class TableReport:
     last: str | None
     late_share: float | None
     summary: TableSummary | None = None
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows in that the shop does not want to leave out."""
+        return self.rows_in - sum(self.excluded.values())
 
     @property
     def duplicate_share(self) -> float:
         """Share of the rows in whose key was there before, with the same content or with other."""
-        return sum(self.quarantined.get(rule, 0) for rule in DUPLICATES) / max(self.rows_in, 1)
+        return sum(self.quarantined.get(rule, 0) for rule in DUPLICATES) / max(self.rows_read, 1)
 
     @property
     def rows_quarantined(self) -> int:
@@ -73,6 +80,7 @@ class TableReport:
             "kept": self.kept,
             "repaired": dict(self.repaired),
             "quarantined": dict(self.quarantined),
+            "excluded": dict(self.excluded),
             "first": self.first,
             "last": self.last,
             "late_share": self.late_share,
@@ -131,8 +139,13 @@ def _table_lines(name: str, table: TableReport) -> list[str]:
         f"{sum(table.repaired.values()):,} repaired",
         f"{table.rows_quarantined:,} quarantined",
     ]
+    if table.excluded:
+        parts.append(f"{sum(table.excluded.values()):,} excluded")
     lines = [f"{name}: {table.rows_in:,} rows in = {' + '.join(parts)}"]
-    for verb, counts in (("repaired", table.repaired), ("quarantined", table.quarantined)):
+    verbs = {
+        "repaired": table.repaired, "quarantined": table.quarantined, "excluded": table.excluded,
+    }  # fmt: skip
+    for verb, counts in verbs.items():
         lines += [f"  {verb:<11} {count:>10,}  {rule}" for rule, count in counts.items()]
     if table.first is not None:
         lines.append(f"  from {table.first} to {table.last}; {table.lateness}")

@@ -127,7 +127,8 @@ def _computed(
     for family in chosen:
         lines = family.serves(LINE)
         past, on = (of_line, [OCCASION, "line_id"]) if lines else (of_order, [OCCASION])
-        columns = aggregation.compute(family, past, states.get(family.name))
+        state = states[family.name] if family.learned or family.fitted else None
+        columns = aggregation.compute(family, past, state)
         if family.fitted is not None:
             columns = columns.with_columns(**family.fitted.columns(states[family.name]))
         columns = columns.rename({"customer_id": OCCASION})

@@ -16,8 +16,9 @@ from functools import cached_property
 
 import polars as pl
 
+from ppi_ml import validity
 from ppi_ml.schema import TABLES
-from ppi_ml.snapshot import Past, record_of
+from ppi_ml.snapshot import LISTED, Past, record_of
 
 OCCASION = "occasion"
 _WIDTH = 10
@@ -82,7 +83,7 @@ class OccasionPast(Past):
     def seen(self, table: str) -> pl.DataFrame:
         """The known rows of a table as families see them, those of the own order marked `own`."""
         frame = super().seen(table).drop("now_wall", strict=False)
-        if not TABLES[table].of_customers:
+        if table != LISTED and not TABLES[table].of_customers:
             return frame
         if "who" not in frame.columns:
             frame = frame.with_columns(who=pl.lit(None, dtype=pl.String))
@@ -95,12 +96,21 @@ class OccasionPast(Past):
         return super().view(name).drop("now_wall", strict=False)
 
     def _undated(self, table: str) -> pl.DataFrame:
-        """A table without dates, as each occasion sees it."""
-        frame = self.log.tables[table].frame
+        """A table without dates, as each occasion sees it; of products, as the states do."""
         if not TABLES[table].of_customers:
-            return frame
-        joined = self._moments.join(frame, left_on="who", right_on="customer_id")
+            return super()._undated(table)
+        frame = self.log.tables[table].frame
+        held = validity.beside(
+            self._moments.rename({"who": "customer_id"}),
+            frame.with_columns(_listed=pl.lit(value=True)), "customer_id", "now_at",
+        )  # fmt: skip
+        joined = held.filter("_listed").drop("_listed").rename({"customer_id": "who"})
         return self._named(joined, table)
+
+    def _with_instants(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the cutoff of the occasion of each."""
+        moments = self._moments.select("now_at", customer_id=OCCASION)
+        return rows.join(moments, on="customer_id", how="left", maintain_order="left")
 
     def _now(self, frame: pl.DataFrame) -> pl.Expr:
         """The local clock of each row's cutoff."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import consent, occasion_data, occasion_packing, score_table, why_none
+from ppi_ml import consent, occasion_data, occasion_packing, score_table, selftest, why_none
 from ppi_ml.chances import Answer
 from ppi_ml.engine.buckets import bucket_count
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -124,7 +124,7 @@ class OccasionScorer(ScorerBase):
             those of `score(ids=...)`.
         """
         instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
-        log = self.small_log(events, instant, self.config.data.keep_months)
+        log = self.small_log(events, instant)
         if len(log.customer_ids) != 1:
             raise DataError(
                 f"events: expected the events of one customer, got {len(log.customer_ids)}; "
@@ -142,12 +142,11 @@ class OccasionScorer(ScorerBase):
         rows = found.to_dicts()
         return Prediction(log.customer_ids[0], instant, rows[0]["status"], rows[0], None, rows)
 
-    def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
+    def answer(self, events: Mapping[str, Any], cutoff: str) -> dict[str, list[float]]:
         """The probabilities of one customer's open rows, for the self-test."""
         instant = Cutoff.parse(cutoff, self.config.data.timezone)
-        log = self.small_log(events, instant, None)
-        found: list[float] = self._part(Request(log, instant, ()), ())["probability"].to_list()
-        return found
+        log = self.small_log(events, instant, made_up=True)
+        return {selftest.CURVE: self._part(Request(log, instant, ()), ())["probability"].to_list()}
 
     def curves(
         self,

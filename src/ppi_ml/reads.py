@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ppi_ml import customer_columns
 from ppi_ml.drift import EXPECTED
 from ppi_ml.schema import TABLES
 from ppi_ml.summaries import newest_rows
@@ -101,7 +102,7 @@ def _given(name: str, log: EventLog) -> list[str]:
     """The columns of a table that were there when it was loaded."""
     report = log.report.tables.get(name)
     told = report.summary.columns if report and report.summary else {}
-    own = [column.name for column in TABLES[name].own]
+    own = [column.name for column in customer_columns.declared(TABLES[name], log.segments).own]
     return [column for column in own if column in told and told[column].given]
 
 
@@ -111,8 +112,10 @@ def _newest(name: str, log: EventLog) -> pl.DataFrame:
 
 
 def _note(name: str, column: str, *, given: bool) -> str:
-    (declared,) = (own for own in TABLES[name].own if own.name == column)
-    default = not given and declared.default is not None
+    declared = next((own for own in TABLES[name].own if own.name == column), None)
+    default = not given and declared is not None and declared.default is not None
     gone = "empty now" if given else "absent"
+    if declared is None and not given:
+        gone = "absent, or not named in segments when the log was loaded"
     means = "its default stands everywhere" if default else "features made of it are null"
     return f"{name}.{column}: the model was trained with this column, which is {gone}; {means}"

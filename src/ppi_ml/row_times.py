@@ -93,6 +93,20 @@ def moments(
     return at, empty
 
 
+def valid_from(column: pl.Series, zone: str, ledger: Ledger) -> pl.Series:
+    """From when on each row holds (n,); null: from the beginning.
+
+    A mere date is 00:00 of that day: what is valid from a day on is valid on it. A time before 1970
+    is a way to say "always", and null; one after 2199 means nothing, and breaks the rule.
+    """
+    found = cells.read_times(column, column.name, zone)
+    found.broken.pop(f"{column.name} missing")
+    found.broken[f"{column.name} must lie {cells.SPAN}"] &= ~found.early
+    cells.enter(ledger, column.name, found)
+    ledger.repair(f"{column.name} before {cells.FIRST_DAY}, so always", found.early)
+    return found.values
+
+
 def walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
     """What the clock of the zone shows at each instant; 00:00 of the date in tables of days."""
     shown = cells.clock_of(at, zone)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from ppi_ml import validity
 from ppi_ml.entities import PRODUCT, Entity
 from ppi_ml.events import EventLog
+from ppi_ml.instants import Cutoff
 from ppi_ml.tables import Table
 
 SHOWN, OF_CUSTOMER = 50, 3
@@ -42,14 +44,15 @@ def soonest(scores: pl.DataFrame, top: int) -> pl.DataFrame:
     return scores.filter(place <= top)
 
 
-def what_they_are(log: EventLog, entity: Entity) -> pl.DataFrame:
-    """Product -> its name and category, a column each that the table products fills anywhere.
+def what_they_are(log: EventLog, entity: Entity, cutoff: Cutoff) -> pl.DataFrame:
+    """Product -> its name and category at a cutoff, a column each that `products` fills anywhere.
 
     Without columns where a product is no sku: then it is called by what it is.
     """
     if entity.product != "sku" or "products" not in log.tables:
         return pl.DataFrame(schema={PRODUCT: pl.String})
-    known = log.tables["products"].frame.rename({"sku": PRODUCT})
+    products = validity.holding(log.tables["products"].frame, "sku", cutoff.at)
+    known = products.rename({"sku": PRODUCT})
     told = [name for name in ("name", "category") if known[name].count()]
     return known.select(PRODUCT, *told)
 

@@ -80,8 +80,9 @@ class Table:
 
     `once_per` names the id whose rows must share one customer and one time (an order's lines).
     A table that is not `of_customers` has no `customer_id` and stays whole for every customer. One
-    that is not `dated` has no times: its rows hold what never changes, and were always known. In a
-    table that `holds`, a row stays true until the next one of its kind, so silence is no gap.
+    that is not `dated` has no events: a row holds, and is known, from its `valid_from` on until the
+    next one of its key; without that, always. In a table that `holds`, a row stays true until the
+    next one of its kind, so silence is no gap.
     """
 
     name: str
@@ -98,7 +99,7 @@ class Table:
     def columns(self) -> tuple[Column, ...]:
         """All columns: customer and times, where the table has them, then the table's own."""
         who = (CUSTOMER_ID,) if self.of_customers else ()
-        return (*who, *(_TIMES if self.dated else ()), *self.own)
+        return (*who, *_TIMES, *self.own) if self.dated else (*who, *self.own, _VALID_FROM)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,6 +119,8 @@ class Table:
 
 
 CUSTOMER_ID = Column("customer_id", "id", "", "quarantined", required=True)
+VALID_FROM = "valid_from"
+_VALID_FROM = Column(VALID_FROM, "time", "instant", "always: from the beginning on")
 _TIMES = (
     Column("occurred_at", "time", "instant", "quarantined", required=True),
     Column("known_at", "time", "instant", "occurred_at + data.known_lag"),
@@ -350,8 +353,8 @@ _DECLARED = (
     ),
     Table(
         name="products",
-        about="what a product is: only what never changes, so it has no dates",
-        key=("sku",),
+        about="what a product is: what never changes, or what holds from valid_from on",
+        key=("sku", VALID_FROM),
         own=(
             _PRODUCT,
             Column("name", "text", "", "name unknown"),
@@ -373,8 +376,8 @@ _DECLARED = (
     ),
     Table(
         name="customers",
-        about="who a customer is: only what never changes, so it has no dates",
-        key=("customer_id",),
+        about="who a customer is: what never changes, or what holds from valid_from on",
+        key=("customer_id", VALID_FROM),
         own=(
             Column("signed_up_at", "time", "instant", "sign-up unknown"),
             Column("region", "text", "", "region unknown"),

@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ppi_ml import bundle as bundles
-from ppi_ml import consent, dataset, entities, reads, selftest, settings, staleness
+from ppi_ml import (
+    consent,
+    customer_columns,
+    dataset,
+    entities,
+    loaded_alike,
+    reads,
+    selftest,
+    settings,
+    staleness,
+)
 from ppi_ml.config import Config
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, load_tables
 from ppi_ml.instants import Cutoff
-from ppi_ml.intake import NO_CURRENCY, RawTable
+from ppi_ml.intake import RawTable
 from ppi_ml.models.curve import Curves
 from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.packing import Model
@@ -83,8 +93,16 @@ class ScorerBase(ABC):
         plugins = load_plugins(self.config.plugins, noted)
         for name in noted.keys() - {plugin.name for plugin in plugins}:
             raise IntegrityError(f"this bundle was trained with the plug-in {name}, missing here")
-        self._families = dataset.families(model.families, model.windows, plugins, model.entity.name)
         entity = model.entity
+        self._families = dataset.families(
+            model.families, model.windows, plugins, entity.name, self.config.data.segments
+        )
+        for family in dataset.for_the_model(self._families, entity.name, plugins):
+            if family.name not in model.families:
+                raise IntegrityError(
+                    f"{bundle.folder / 'features.json'}: the family {family.name} is missing, "
+                    f"which this version of ppi_ml needs; {bundle.remedy}"
+                )
         self._read = reads.tables(self._families, entity.name, model.tables)
         # what a plug-in reads nobody says
         self._unread = frozenset() if plugins else reads.unread((entity.product, entity.group))
@@ -138,8 +156,8 @@ class ScorerBase(ABC):
         """What is said of one customer, from that customer's own events alone."""
 
     @abstractmethod
-    def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
-        """The numbers of one customer for the self-test."""
+    def answer(self, events: Mapping[str, Any], cutoff: str) -> dict[str, list[float]]:
+        """The numbers of one customer for the self-test, by what they say."""
 
     @abstractmethod
     def curves(
@@ -178,11 +196,12 @@ class ScorerBase(ABC):
         }
 
     def small_log(
-        self, events: Mapping[str, Any], cutoff: Cutoff, keep_months: int | None
+        self, events: Mapping[str, Any], cutoff: Cutoff, *, made_up: bool = False
     ) -> EventLog:
         """A log of a request: tables observed since the training log began, up to the cutoff.
 
-        Events older than `keep_months` are dropped, as they are when a log is loaded.
+        What `data.keep_months` and `data.exclude` leave out of a log is left out of it, too; but
+        not of customers who are `made_up` for the self-test.
         """
         tables = {**self.model.tables}
         if consent.TABLE in events:  # heeded, also by a model that was trained without such a table
@@ -207,7 +226,9 @@ class ScorerBase(ABC):
         data = self.config.data
         log = load_tables(
             raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
-            max_quarantined=0.0, keep_months=keep_months, caller="request",
+            max_quarantined=0.0, keep_months=None if made_up else data.keep_months,
+            caller="request", purchases=data.purchases, exclude={} if made_up else data.exclude,
+            segments=customer_columns.there(raw, data.segments),
         )  # fmt: skip
         for name, table in log.tables.items():
             late = table.frame["at"].max() if table.dated else None
@@ -218,33 +239,21 @@ class ScorerBase(ABC):
     def asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> Request:
         """What is asked, with events as fresh as they must be, and what there is to say of them."""
         instant = Cutoff.parse(cutoff, log.timezone)
-        self._check_money_and_clock(log)
-        most, fresh, notes = self.config.data.max_staleness, log, list[str]()
+        trained = self.config.data
+        # a config may leave the currency to the table; the bundle knows what that said
+        currency = self.bundle.manifest.get("data", {}).get("currency")
+        loaded_alike.checked(log, trained, currency)
+        log, notes = loaded_alike.as_trained(log, trained)
+        most, fresh = trained.max_staleness, log
         if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
-            fresh, notes = staleness.check(log, instant, most, allow_stale=allow_stale)
+            fresh, old = staleness.check(log, instant, most, allow_stale=allow_stale)
+            notes += old
         notes += _absent([name for name in self.model.tables if name not in log.tables])
         notes += reads.vanished(self.model.tables, fresh, self._read, self._unread)
         age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
         return Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
-
-    def _check_money_and_clock(self, log: EventLog) -> None:
-        """`DataError` if the log counts money or days otherwise than the model does."""
-        data = self.config.data
-        # a config may leave the currency to the table; the bundle knows what that said
-        money = data.currency or self.bundle.manifest.get("data", {}).get("currency")
-        known = {money, log.currency} - {None, NO_CURRENCY}
-        if len(known) > 1:
-            raise DataError(
-                f"the model was trained on {money}, this log is in {log.currency}; convert "
-                "the money before loading, or train on this log"
-            )
-        if log.timezone != data.timezone:
-            raise DataError(
-                f"the model was trained on days of {data.timezone}, this log has days of "
-                f"{log.timezone}; load it with that zone"
-            )
 
 
 def not_used(log: EventLog, cutoff: Cutoff) -> list[str]:

@@ -26,6 +26,7 @@ from ppi_ml import (
     packing,
     rows,
     score_table,
+    selftest,
     why_none,
 )
 from ppi_ml import explain as reasons
@@ -278,7 +279,7 @@ class Scorer(ScorerBase):
         """
         data = self.config.data
         instant = Cutoff.parse(cutoff or datetime.now(UTC), data.timezone)
-        return self._one(self.small_log(events, instant, data.keep_months), instant)
+        return self._one(self.small_log(events, instant), instant)
 
     def _one(self, asked: EventLog, instant: Cutoff) -> Prediction:
         log = entities.prepared(asked, self.model.entity)
@@ -311,13 +312,14 @@ class Scorer(ScorerBase):
     def _always(self, cutoff: Cutoff) -> dict[str, str]:
         return {"cutoff": str(cutoff), **self.names}
 
-    def answer(self, events: Mapping[str, Any], cutoff: str) -> list[float]:
-        """The cumulative hazard of one customer at the edges of the curve, for the self-test."""
+    def answer(self, events: Mapping[str, Any], cutoff: str) -> dict[str, list[float]]:
+        """The cumulative hazards of one customer at the edges of the curve, for the self-test."""
         instant = Cutoff.parse(cutoff, self.config.data.timezone)
         # the made-up customers are older than a short data.keep_months
-        said = self._one(self.small_log(events, instant, None), instant)
-        found: list[float] = [] if said.curves is None else said.curves.cumulative.ravel().tolist()
-        return found
+        curves = self._one(self.small_log(events, instant, made_up=True), instant).curves
+        run_out = None if curves is None else curves.consuming
+        said = {selftest.CURVE: curves, selftest.RUN_OUT: run_out}
+        return {name: c.cumulative.ravel().tolist() for name, c in said.items() if c is not None}
 
     def _table(
         self, log: EventLog, data: Dataset, curves: Curves, days: Sequence[int]
@@ -354,12 +356,12 @@ class Scorer(ScorerBase):
         dated = Cutoff.parse(self.model.dated, data.cutoffs[0].zone)
         states = self.model.processes.replayed(dated, data.cutoffs)
         keys = data.keys.select(data.entity.keys)
-        inputs = rows.build(data, states, edges.tolist())
-        cumulative = self.model.curve.cumulative(inputs)
+        inputs, curve = rows.build(data, states, edges.tolist()), self.model.curve
         if not data.entity.is_pair:
-            return Curves(edges, cumulative, keys)
-        still = Curves(edges, houses.run_out(self.model.curve, data, states, edges), keys)
-        return Curves(edges, cumulative, keys, still)
+            return Curves(edges, curve.cumulative(inputs), keys)
+        said = houses.Answer.of(curve, inputs)
+        still = Curves(edges, houses.run_out(curve, data, said, states, edges), keys)
+        return Curves(edges, said.cumulative, keys, still)
 
     def _typical(self) -> reasons.Reference:
         """The typical customer, which reasons are told against."""

@@ -271,6 +271,8 @@ def _expected(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
             return f"a section with {names}" if names else "a section of names and values"
         case "null":
             return "null"
+        case "boolean":
+            return "true or false"
         case "string":
             examples = node.get("examples")
             return f"text such as {json.dumps(examples[0])}" if examples else "text"

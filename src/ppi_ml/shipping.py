@@ -91,7 +91,7 @@ def _predict(folder: Path, scorer: ScorerBase, log: EventLog) -> None:
         scorer.score_parts(log, end, allow_stale=True), folder,
         keys=scorer.model.entity.keys, notes=scorer.notes(log, end, allow_stale=True),
         horizon=scorer.model.horizon, cutoff=str(end),
-        products=run_outs.what_they_are(log, scorer.model.entity),
+        products=run_outs.what_they_are(log, scorer.model.entity, end),
     )  # fmt: skip
 
 
@@ -130,6 +130,8 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "data": {
             "fingerprint": log.fingerprint,
             "currency": log.currency,
+            "purchases": list(log.purchases),
+            "excluded": sorted(log.exclude),
             "observed_from": str(log.observed_from),
             "observed_until": str(log.observed_until),
         },

@@ -12,23 +12,24 @@ from functools import cached_property
 
 import polars as pl
 
-from ppi_ml import consent
+from ppi_ml import consent, kinds, validity
 from ppi_ml.cells import clock_of
 from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.schema import TABLES
+from ppi_ml.kinds import Kinds
+from ppi_ml.schema import TABLES, VALID_FROM
 
-PURCHASE_TYPES = ("one_off",)
 _MINUTE_US = 60_000_000
+LISTED = "listed"
 _DATES = ("at", "known", "wall")
 _THURSDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
 
 
-def is_purchase() -> pl.Expr:
-    """Which order lines make a purchase: a decision to buy, not a refill, exchange or gift."""
-    return pl.col("order_type").is_in(list(PURCHASE_TYPES))
+def is_purchase(log: EventLog) -> pl.Expr:
+    """Which order lines make a purchase, as the log was told: never an exchange or a gift."""
+    return pl.col("order_type").is_in(list(log.purchases))
 
 
 def without_cancelled(lines: pl.DataFrame, called_off: pl.DataFrame) -> pl.DataFrame:
@@ -100,19 +101,46 @@ class Past:
         age = (self.cutoff.wall - pl.col("wall")).clip(lower_bound=1)
         frame = self.log.tables[table].frame
         known = frame.filter(pl.col("known") < self.cutoff.at).with_columns(age_us=age)
-        return consent.without(known, self.denied)
+        known = consent.without(known, self.denied)
+        return known if self._kinds is None else self._kinds.described(known)
+
+    @cached_property
+    def _kinds(self) -> Kinds | None:
+        """Groups and usual packs at the cutoff; None where the log has them already."""
+        return kinds.at(self.log, self.entity, self.cutoff)
 
     def seen(self, table: str) -> pl.DataFrame:
-        """The known rows of a table as families see them (`declare.Seen`)."""
+        """The known rows of a table as families see them (`declare.Seen`).
+
+        Order lines have `is_purchase` besides: whether they make a purchase.
+        """
+        if table == LISTED:
+            return self._listed()
         if table not in self.log.tables:
             return _no_rows(table)
         if not TABLES[table].dated:
             return self._aged(self._undated(table), table)
-        return self._aged(self.events(table), table).drop(_DATES)
+        rows = self._aged(self.events(table), table).drop(_DATES)
+        if table == "order_lines":
+            return rows.with_columns(is_purchase=is_purchase(self.log))
+        return rows
 
     def _undated(self, table: str) -> pl.DataFrame:
-        """A table without dates: what it says was always known."""
-        return consent.without(self.log.tables[table].frame, self.denied)
+        """A table without dates: what it says at the cutoff, a row per key."""
+        known = consent.without(self.log.tables[table].frame, self.denied)
+        return validity.holding(known, TABLES[table].key[0], self.cutoff.at)
+
+    def _listed(self) -> pl.DataFrame:
+        """The order lines with what is said of their products at the cutoff; null for nothing."""
+        said = _no_rows("products").with_columns(pl.lit(None, dtype=pl.Int64).alias(VALID_FROM))
+        if "products" in self.log.tables:
+            said = self.log.tables["products"].frame
+        lines = self._with_instants(self.seen("order_lines"))
+        return validity.beside(lines, said, "sku", "now_at").drop("now_at")
+
+    def _with_instants(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the cutoff of each (`now_at`, microseconds UTC)."""
+        return rows.with_columns(now_at=pl.lit(self.cutoff.at))
 
     def _now(self, frame: pl.DataFrame) -> pl.Expr:
         """What the local clock shows at the cutoff of each row of a frame of events."""
@@ -140,7 +168,7 @@ class Past:
     @cached_property
     def _bought(self) -> pl.DataFrame:
         """The order lines that belong to purchases, of the chosen customers."""
-        lines = self.events("order_lines").filter(is_purchase())
+        lines = self.events("order_lines").filter(is_purchase(self.log))
         if "cancellations" in self.log.tables:
             lines = without_cancelled(lines, self.events("cancellations"))
         return self._of_chosen(lines, ("customer_id",))
@@ -257,7 +285,9 @@ class Past:
         """
         if not self.has("stock"):
             return pl.Series(PRODUCT, [], dtype=pl.String)
-        newest = self.events("stock").sort("at").group_by("sku").agg(pl.all().last())
+        rows = kinds.stocked(self.log, self.entity, self.cutoff)
+        known = rows.filter(pl.col("known") < self.cutoff.at)
+        newest = known.sort("at").group_by("sku").agg(pl.all().last())
         gone = newest.group_by(PRODUCT).agg(
             out=(pl.col("available") == "no").sum(), skus=pl.col(SKUS).max()
         )

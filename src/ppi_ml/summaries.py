@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from ppi_ml.instants import DAY_US
-from ppi_ml.schema import Column, Table
+from ppi_ml.schema import VALID_FROM, Column, Table
 
 NEWEST_DAYS = 90  # a change of last month would drown in the shares of three years
 FEWEST_ROWS = 50  # of fewer rows no share or quantile is worth telling
@@ -101,7 +101,7 @@ def summarize(
     columns = {
         column.name: _column(column, frame, told, sample, column.name in given)
         for column in table.columns
-        if column.name != "occurred_at" and column.kind != "currency"
+        if column.name not in ("occurred_at", VALID_FROM) and column.kind != "currency"
     }
     priced = any(column.kind == "currency" for column in table.columns)
     pace = None if days is None else _short(newest.height / days)

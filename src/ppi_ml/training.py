@@ -106,7 +106,7 @@ def _learn(
     for note in drawn:
         say.note(note)
     folds = plan_of(log, config, of_pairs=found.entity.is_pair)
-    found = replace(found, entity=entities.as_trained(found.entity, log))
+    kept = entities.as_trained(found.entity, log)
     log = entities.prepared(log, found.entity)
     lost = entities.in_no_pair(log, found.entity) if found.entity.is_pair else ()
     for note in lost:
@@ -140,7 +140,7 @@ def _learn(
         of_pairs = found.entity.is_pair  # of which reasons are not told yet
         typical = None if of_pairs else recipe.typical(material, folds.final, fitted)
     say.note(f"ships: {in_words(fitted)}")
-    model = _pack(fitted, typical, data, states, folds, found, log, config)
+    model = _pack(fitted, typical, data, states, folds, replace(found, entity=kept), log, config)
     choice = Choice(chosen.recipe.to_dict(), chosen.why, chosen.losses, chosen.trials)
     shipment = Shipment(
         model, config, whole, folds.final.train, folds.outer.test if folds.outer else (), choice,
@@ -201,20 +201,19 @@ def _config(
 ) -> Config:
     """The filled config; a log that is given needs no data section."""
     sets = dict(settings or {})
-    if log is not None:
-        sets |= {"data.timezone": log.timezone, "data.currency": log.currency}
-        sets |= {f"data.known_lag.{name}": f"{lag}d" for name, lag in log.known_lag.items()}
     if target is not None:
         sets["target.name"] = target
     if not track:
         sets["tracking.kind"] = "none"
-    if isinstance(config, Config):
-        return Config.read(config.to_dict(), sets, {}) if sets else config
     if config is None and log is None:
         raise UsageError("train: give a log, or a config that says where the events are")
-    if config is None and log is not None:
+    if config is None:
         sets = {"data.source": "dataframes", "target.name": "churn", **sets}
-    return Config.read(config, sets)
+    if isinstance(config, Config):
+        filled = Config.read(config.to_dict(), sets, {}) if sets else config
+    else:
+        filled = Config.read(config, sets)
+    return filled if log is None else training_log.stated(filled, log)
 
 
 def _settling(log: EventLog, config: Config) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ppi_ml import consent, inputs, log_checks, log_end
-from ppi_ml.config import Config
+from ppi_ml import consent, customer_columns, inputs, log_checks, log_end
+from ppi_ml.config import Config, DataSettings
+from ppi_ml.errors import UsageError
 from ppi_ml.events import EventLog, newest_months
 from ppi_ml.instants import Cutoff
 from ppi_ml.schema import TABLES
@@ -25,14 +26,37 @@ def read(config: Config, plugins: Sequence[Plugin], log: EventLog | None = None)
         log: events that were read before; None: they are read as the config says.
 
     Raises:
-        DataError: the events break their contract, or a few orders lie far after all others.
+        DataError: the events break their contract, a few orders lie far after all others, or a
+            column of `data.segments` tells customers apart, and not kinds of them.
     """
     log = inputs.load_log(config.data, plugins) if log is None else _cut(log, config)
+    if "customers" in log.tables:
+        customer_columns.refuse_ids(log.tables["customers"].frame, log.segments)
     lines = log.tables["order_lines"]
     log_end.check(
         lines.frame, TABLES["order_lines"], lines.observed_until, cut=config.data.until is not None
     )
     return replace(log, report=log_checks.checked(log, Cutoff.now(log.timezone)))
+
+
+def stated(config: Config, log: EventLog) -> Config:
+    """The config with what a log that is given was loaded with.
+
+    `UsageError` if it asks for purchases, rules or segments that the log does not have.
+    """
+    for name in ("purchases", "exclude", "segments"):
+        asked, usual = getattr(config.data, name), DataSettings.model_fields[name].default
+        if asked not in (usual, getattr(log, name)):
+            raise UsageError(
+                f"data.{name}: the log that is given was loaded otherwise; load it with "
+                f"{name}=..., or let the training read the events"
+            )
+    sets: dict[str, object] = {"data.timezone": log.timezone, "data.currency": log.currency}
+    sets["data.purchases"] = list(log.purchases)
+    sets["data.segments"] = list(log.segments)
+    sets["data.exclude"] = {name: rule.model_dump() for name, rule in log.exclude.items()}
+    sets |= {f"data.known_lag.{name}": f"{lag}d" for name, lag in log.known_lag.items()}
+    return Config.read(config.to_dict(), sets, {})
 
 
 def remarks(log: EventLog) -> tuple[str, ...]:
@@ -44,7 +68,17 @@ def remarks(log: EventLog) -> tuple[str, ...]:
 def said(log: EventLog) -> tuple[str, ...]:
     """What a scorecard says of the log: how consent was heeded, and what was found in it."""
     found = remarks(log)
-    return (consent.said(log), *([f"In the log as a whole: {'; '.join(found)}."] if found else []))
+    whole = [f"In the log as a whole: {'; '.join(found)}."] if found else []
+    return (consent.said(log), *_left_out(log), *whole)
+
+
+def _left_out(log: EventLog) -> tuple[str, ...]:
+    """How many order lines each rule of the shop has left out; nothing without rules."""
+    if not log.exclude:
+        return ()
+    counts = log.report.tables["order_lines"].excluded
+    told = ", ".join(f"{name} {counts.get(name, 0):,}" for name in log.exclude)
+    return (f"Order lines left out by rule: {told}. Other tables: see the load report.",)
 
 
 def _cut(log: EventLog, config: Config) -> EventLog:

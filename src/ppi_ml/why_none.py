@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from ppi_ml import entities
 from ppi_ml.entities import PRODUCT, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
@@ -34,7 +35,7 @@ def of_purchases(log: EventLog, cutoff: Cutoff, entity: Entity) -> dict[str, str
     """
     lines = log.tables["order_lines"].frame.filter(pl.col("at") < cutoff.at)
     known = lines.filter(pl.col("known") < cutoff.at)
-    bought = known.filter(is_purchase())
+    bought = known.filter(is_purchase(log))
     kept = bought
     if "cancellations" in log.tables:
         called_off = log.tables["cancellations"].frame.filter(pl.col("known") < cutoff.at)
@@ -50,15 +51,13 @@ def of_purchases(log: EventLog, cutoff: Cutoff, entity: Entity) -> dict[str, str
 
 def _of_products(kept: pl.DataFrame, log: EventLog, entity: Entity) -> pl.DataFrame:
     """Why what was bought belongs to no pair."""
-    lasting = pl.Series([], dtype=pl.String)
-    if "products" in log.tables:
-        lasting = log.tables["products"].frame.filter(pl.col("consumable") == "no")["sku"]
-    nameless, lasts = pl.col("sku").is_null(), pl.col("sku").is_in(lasting.implode())
+    kept = kept.with_columns(_lasts=entities.lasts(kept, log))
+    nameless, lasts = pl.col("sku").is_null(), pl.col("_lasts")
     says = f"the table products says no {entity.product}" if entity.product != "sku" else ""
     reason = (
         pl.when(nameless.all())
         .then(pl.lit("no purchase before the cutoff names a sku"))
-        .when(lasts.fill_null(value=False).all())
+        .when(lasts.all())
         .then(pl.lit("nothing that was bought before the cutoff is consumable"))
         .when(~(nameless | lasts).any())
         .then(pl.lit(f"{says} of anything that was bought before the cutoff"))

@@ -6,6 +6,7 @@ the pantry of tests/shops.py, once with skus and once with categories as product
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from tests import bazaar, shops
 
-from ppi_ml import aggregation, dataset, entities, splits
+from ppi_ml import aggregation, dataset, entities, features, splits
 from ppi_ml.declare import Aggregate, Expression, Family, Feature
 from ppi_ml.entities import CUSTOMER, LINE, ONE_CUSTOMER, ORDER, PAIR, Entity
 from ppi_ml.events import EventLog
@@ -333,3 +334,12 @@ def test_totals_of_a_life_time_are_not_for_trees(family):
         and declared.view != "substitutes"
     ]
     assert grows == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(features.__file__).parent.glob("*.py")), ids=lambda p: p.stem
+)
+def test_what_was_learned_is_read_by_name_and_never_guessed(path):
+    """A part that a bundle of another version lacks must be an error, not a null."""
+    source = path.read_text(encoding="utf-8")
+    assert not re.findall(r"\bstate\.get\(|\bstate or\b|\(state or", source)

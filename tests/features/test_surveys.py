@@ -36,7 +36,6 @@ def test_a_survey_that_was_not_answered_is_no_score_and_no_change():
     assert said["nps_change__last"] == -2
     assert said["nps__days_since"] == 70
     assert said["last__days_since"] == 5
-    assert said["answered__share__365d"] == 0.5
     assert said["surveys__count__90d"] == 4
 
 

@@ -126,6 +126,24 @@ def test_nothing_runs_out_before_it_comes():
     assert found[3] == pytest.approx(fresh[1], abs=2e-5)
 
 
+def test_a_guess_that_repeats_the_first_one_costs_and_changes_nothing(monkeypatch):
+    since, scale = MANY.elapsed_days, MANY.scale
+    other = np.arange(len(since)) % 3 == 0
+    second = np.where(other, since / 2, since), np.where(other, 3 * scale, scale)
+    worked, plain = [], stocks._used
+    monkeypatch.setattr(
+        stocks, "_used", lambda *given: worked.append(len(given[0])) or plain(*given)
+    )
+    columns = [np.column_stack(pair) for pair in zip((since, scale), second, strict=True)]
+    both = lasting(STATE, MANY, Stocks(*columns), DAYS)
+    assert sum(worked) == len(since) + other.sum()
+    alone = lasting(STATE, MANY, Stocks(since[:, None], scale[:, None]), DAYS)
+    np.testing.assert_array_equal(both[~other], alone[~other])
+    whole = lasting(STATE, MANY, Stocks(second[0][:, None], second[1][:, None]), DAYS)
+    assert (both[other][:, 1:] < alone[other][:, 1:]).all()
+    np.testing.assert_allclose(both[other], whole[other], rtol=1e-12)
+
+
 def test_many_pairs_are_worked_on_in_parts_that_do_not_show(monkeypatch):
     some = Stocks(np.column_stack([MANY.elapsed_days, MANY.elapsed_days / 2]),
                   np.column_stack([MANY.scale, MANY.scale]))  # fmt: skip

@@ -185,8 +185,8 @@ def in_the_house(o, pair):
     for opens in (True, False):
         own = sorted((r for r in recent if (r["kind"] != "telemetry") == opens),
                      key=lambda r: r["age"])  # fmt: skip
-        counted = own[1:] if opens else own[:-1]
-        if counted:
+        counted = [r for r in own if r["age"] >= own[0]["age"] + 1] if opens else own[:-1]
+        if counted and own[-1]["age"] - own[0]["age"] >= 1:
             span, gaps = span + own[-1]["age"] - own[0]["age"], gaps + len(counted)
             packs += sum(r["amount"] * np.exp(r["pack"]) for r in counted)
     told |= {"lasted__last": span / packs if gaps else None, "gaps__last": gaps or None}

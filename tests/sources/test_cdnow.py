@@ -49,6 +49,7 @@ def test_counts_of_the_master_file():
         "kept": 69_659,
         "repaired": {},
         "quarantined": {},
+        "excluded": {},
         "first": "1997-01-01T00:00:00",
         "last": "1998-06-30T00:00:00",
         "late_share": None,

@@ -110,12 +110,19 @@ def test_lines_that_are_no_purchase_are_quarantined_or_free(folder):
 
 def test_products_state_their_size(folder):
     frame = load(write(folder, line())).tables["products"].frame
-    assert frame.drop("name", "consumable").rows() == [
+    assert frame.drop("name", "consumable", "valid_from").rows() == [
         ("100", "TEA DRY", "TEA", "GROCERY", "National", 72.0, "OZ"),
         ("200", None, None, "PRODUCE", "National", 1.0, "PT"),
         (str(FUEL), "GASOLINE-REG UNLEADED", "COUPON/MISC ITEMS", "FUEL", "Private", None, None),
     ]
     assert frame["consumable"].null_count() == 3
+
+
+def test_products_are_called_by_type_and_package_for_they_have_no_names(folder):
+    frame = load(write(folder, line())).tables["products"].frame
+    assert frame.select("sku", "name").rows() == [
+        ("100", "TEA DRY, 6/12 OZ"), ("200", None), (str(FUEL), "GASOLINE-REG UNLEADED"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("zone", "day"), [("UTC", 2), ("America/New_York", 1)])

@@ -28,7 +28,7 @@ SOUND = {"order_id": "1001", "customer_id": "a", "sku": "x", "order_timestamp": 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 EXAMPLE = next(
     block
-    for block in re.findall(r"^```\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"^```\w*\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     if block.startswith("order_id,customer_id,sku")
 )
 
@@ -92,6 +92,23 @@ def test_quantity_and_price_may_lack_and_the_report_says_what_is_assumed():
 def test_the_sku_may_lack_too():
     log = loaded(sheet({}).drop("sku"))
     assert rows_of(log, "order_lines", "line_id", "sku") == [("1", None)]
+
+
+def test_a_product_is_called_what_its_newest_order_calls_it():
+    """A label for people; titles change, and what is a feature may not."""
+    cells = [("o1", "2024-03-01", "A", "Tea"), ("o2", "2024-03-09", "A", "Green tea"),
+             ("o3", "2024-03-05", "A", "Old tea"), ("o3", "2024-03-05", "B", " Pot "),
+             ("o4", "2024-03-20", "A", None), ("o4", "2024-03-20", "C", ""),
+             ("o5", "2024-03-21", None, "Nothing")]  # fmt: skip
+    frame = pl.DataFrame(
+        [("c1", order, at, sku, name) for order, at, sku, name in cells],
+        schema=["customer_id", "order_id", "order_timestamp", "sku", "product_name"], orient="row",
+    )  # fmt: skip
+    for table in (frame, frame.reverse()):
+        log = loaded(table)
+        assert rows_of(log, "products", "sku", "name") == [("A", "Green tea"), ("B", "Pot")]
+        assert log.tables["order_lines"].frame.height == 7
+    assert "products" not in loaded(frame.drop("product_name")).tables
 
 
 def test_lines_shipped_at_one_time_are_one_parcel():

@@ -1,6 +1,6 @@
 import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -198,6 +198,25 @@ def test_codes_are_listed_once_however_they_are_spaced(tmp_path):
         ("m", "no"),
     ]  # fmt: skip
     assert log.report.tables["products"].quarantined == {}
+
+
+def test_products_are_called_what_they_were_sold_as_last(tmp_path):
+    """Lines without a price or a customer hold remarks, such as `damaged`."""
+    assert load_lines(tmp_path, line()).tables["products"].frame["name"].to_list() == [None]
+    when = datetime(2011, 8, 1)
+    log = load_lines(
+        tmp_path,
+        line(description="OLD NAME"),
+        line(description=" NEW NAME ", ts=when),
+        line(description="nan", ts=when + timedelta(days=1)),
+        line(description="damaged", ts=when + timedelta(days=2), price=0.0),
+        line(description="check", ts=when + timedelta(days=3), customer_id=None),
+        line(description="thrown away", ts=when + timedelta(days=4), quantity=-3),
+        line(stock_code="POST", description="POSTAGE"),
+        line(stock_code="S", description="nan"),
+    )
+    found = log.tables["products"].frame.select("sku", "name", "consumable").rows()
+    assert found == [("85048", "NEW NAME", None), ("POST", "POSTAGE", "no"), ("S", None, "no")]
 
 
 @pytest.mark.real

@@ -83,6 +83,28 @@ def test_the_lines_of_rest():
     assert names == ["1001", "1002", "1003", "1004", "1007", "1008", "1009", "1010", "1011"]
 
 
+def test_products_are_called_what_the_newest_order_calls_them(rest, tmp_path):
+    said = ("name", "title")
+    old, new = order(1001), order(1010)
+    assert old["line_items"][0]["sku"] == "A"
+    assert old["processed_at"] < new["processed_at"]
+    new["line_items"] = [{**new["line_items"][0], "sku": "A", "name": "Thing A - M, improved"}]
+    titled = {**old["line_items"][1], "sku": "titled", "title": "Title alone"}
+    old["line_items"].append({k: v for k, v in titled.items() if k != "name"})
+    bare = {k: v for k, v in titled.items() if k not in said} | {"sku": "bare"}
+    old["line_items"].append(bare)
+    test = order(1005, processed_at="2027-01-01T00:00:00-05:00")
+    test["line_items"][0] |= {"sku": "A", "name": "only tested"}
+    for orders in ([old, new, test], [test, new, old]):
+        named = dict(rows(rest(*orders)["products"], "sku", "name"))
+        assert named["A"] == "Thing A - M, improved"
+        assert named["B"] == "Thing B - M"
+        assert named["titled"] == "Title alone"
+        assert "bare" not in named
+    log = load_log(settings(tmp_path / "page.json"))
+    assert log.tables["products"].frame.filter(sku="A")["name"].to_list() == [named["A"]]
+
+
 def test_graphql_gives_every_table_that_rest_gives():
     from_rest, from_graphql = read(HERE / "orders.json"), read(HERE / "graphql.json")
     assert notes(from_graphql) == notes(from_rest)
@@ -140,6 +162,7 @@ def test_everything_that_follows_an_order_loads():
         "delivery_exceptions": 1,
         "returns": 2,
         "refunds": 4,
+        "products": 7,
     }
     assert not any(table.quarantined for name, table in log.report.tables.items()
                    if name != "order_lines")  # fmt: skip
@@ -543,7 +566,7 @@ def test_without_an_id_an_order_goes_by_its_name(tmp_path):
 
 def test_the_refunded_amount_of_a_csv_is_counted_and_not_used():
     tables = read(HERE / "orders.csv")
-    assert set(tables) == {"order_lines", "cancellations", "shipments"}
+    assert set(tables) == {"order_lines", "cancellations", "shipments", "products"}
     (told,) = (note for note in notes(tables) if "Refunded Amount" in note)
     assert told.startswith("shopify: 3 orders with a Refunded Amount, which has no time: no ref")
 

@@ -64,8 +64,10 @@ def run(
         scoring.Scorer.load(model, threads=threads or 2, memory=memory),
     )
     with progress.stage("reading events"):
-        settings = inputs.data_settings(data, scorer.config.data, sets or [])
-        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []))
+        trained = scorer.config.data
+        settings = inputs.data_settings(data, trained, sets or [])
+        settings = settings.model_copy(update={"segments": trained.segments})
+        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []), spare=True)
     many = NOUNS[scorer.model.entity.name].many
     if explain and scorer.model.entity.name != CUSTOMER:
         raise UsageError(f"--explain: reasons are told of customers; this model scores {many}")

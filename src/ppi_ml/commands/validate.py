@@ -86,11 +86,13 @@ def _looked_at(
     settings: DataSettings, plugins: Sequence[Plugin], last: LastTraining | None, progress: Progress
 ) -> tuple[LoadReport, tuple[Drift, ...]]:
     """The report with its checks, and what differs from that of the training."""
-    from ppi_ml import drift, log_checks, staleness
+    from ppi_ml import customer_columns, drift, log_checks, staleness
     from ppi_ml.instants import Cutoff
 
     with progress.stage("reading events"):
         log = load_log(settings, plugins)
+        if "customers" in log.tables:
+            customer_columns.refuse_ids(log.tables["customers"].frame, log.segments)
     with progress.stage("checking the whole log"):
         report = log_checks.checked(log, Cutoff.now(log.timezone))
     if last is None:
@@ -120,7 +122,8 @@ def _as_lines(place: Path | None, drifts: tuple[Drift, ...]) -> list[str]:
 def _read_as(settings: DataSettings) -> list[str]:
     """What a file or folder does not say itself."""
     money = f", money in {settings.currency}" if settings.currency else ""
-    return [f"read in days of {settings.timezone}{money}"]
+    rules = f", without {', '.join(settings.exclude)}" if settings.exclude else ""
+    return [f"read in days of {settings.timezone}{money}{rules}"]
 
 
 def _save(out: Path, told: dict[str, Any], text: str) -> None:

@@ -1,7 +1,7 @@
 """Orders as families need them that ask what came of something: when each was, what followed what.
 
-An order counts where a purchase does: one that was decided upon (`snapshot.is_purchase`) and not
-called off, as far as is known. Orders of one local day stay apart, because a view knows ages alone.
+An order counts where a purchase does: one that was decided upon (`is_purchase`) and not called off,
+as far as is known. Orders of one local day stay apart, because a view knows ages alone.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import polars as pl
 
 from ppi_ml.declare import Seen
 from ppi_ml.instants import DAY_US
-from ppi_ml.snapshot import is_purchase, without_cancelled
+from ppi_ml.snapshot import without_cancelled
 
 
 def lines(seen: Seen) -> pl.DataFrame:
     """The known order lines that belong to purchases."""
-    return without_cancelled(seen("order_lines").filter(is_purchase()), seen("cancellations"))
+    return without_cancelled(seen("order_lines").filter("is_purchase"), seen("cancellations"))
 
 
 def orders(seen: Seen, **columns: pl.Expr) -> pl.DataFrame:

@@ -12,7 +12,7 @@ _PRICE, _NO_PRICE = "a price is unknown", "no price is known"
 _NEVER = "never null"
 
 
-def _lines(seen: Seen, state: State | None) -> pl.DataFrame:
+def _lines(seen: Seen, state: State) -> pl.DataFrame:
     """The lines of the order itself."""
     off = (pl.col("discount").fill_null(0.0) * MONEY).round().cast(pl.Int64)
     price = (pl.col("unit_price") * MONEY).round().cast(pl.Int64)

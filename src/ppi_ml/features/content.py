@@ -33,7 +33,7 @@ _FOLLOWING = "content__following__sum__365d"
 _EXPECTED = "content__expected__sum__365d"
 
 
-def _shown(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _shown(seen: Seen, _state: State) -> pl.DataFrame:
     """Exposures with the codes of their tag and what followed.
 
     `ours`: from the first order on. `following` orders within 14 days, and whether there was one

@@ -34,7 +34,7 @@ _PRIOR_PARCELS = 5.0
 """The shop's own share weighs as much as five parcels of this customer."""
 
 
-def _arrived(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _arrived(seen: Seen, _state: State) -> pl.DataFrame:
     """Parcels that came: `age_us` of the arrival; `way_us` since shipping, `wait_us` since the
     order (the first parcel of each order alone), `late_us` after the promise, negative if early.
     """
@@ -58,7 +58,7 @@ def _arrived(seen: Seen, _state: State | None) -> pl.DataFrame:
     )
 
 
-def _in_transit(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _in_transit(seen: Seen, _state: State) -> pl.DataFrame:
     """Parcels shipped and not known to have come: `age_us` of the shipment, `overdue_us`."""
     sent = seen("shipments").join(seen("deliveries"), on=_PARCEL, how="anti", maintain_order="left")
     return sent.select(

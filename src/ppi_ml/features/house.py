@@ -14,7 +14,7 @@ from ppi_ml.declare import Family, Feature, Learned, Seen, State, View
 from ppi_ml.entities import LOG_UNIT, PACK, PAIR, PRODUCT
 from ppi_ml.features._kit import DAYS, MONEY, QUANTITY
 from ppi_ml.instants import DAY_US
-from ppi_ml.snapshot import is_purchase, without_cancelled
+from ppi_ml.snapshot import without_cancelled
 
 _KEYS = ("customer_id", PRODUCT)
 _LONGEST_DAYS = 30
@@ -31,7 +31,7 @@ _NO_BOX = "nothing but purchases came"
 _NOTHING = "no usage table, or no first use, refill or reading yet"
 _NONE_SINCE = "no usage table, or nothing opened or read before the newest report since it came"
 _UNOPENED = "no usage table, no amount, or the newest report is no first use and no refill"
-_NO_GAP = "no usage table, or no two reports with amounts in half a year"
+_NO_GAP = "no usage table, or no two reports with amounts, a day apart, in half a year"
 _SINGLE = "bought once only"
 
 
@@ -42,7 +42,7 @@ def _lines(seen: Seen) -> pl.DataFrame:
     All of them fill the house: goods that are no purchase, such as a subscription's, do so too.
     """
     kept = without_cancelled(seen("order_lines"), seen("cancellations"))
-    return kept.with_columns(bought=is_purchase())
+    return kept.rename({"is_purchase": "bought"})
 
 
 def _orders(lines: pl.DataFrame) -> pl.DataFrame:
@@ -92,9 +92,8 @@ def _clipped() -> pl.Expr:
     return pl.col("way_us").clip(upper_bound=_LONGEST_DAYS * DAY_US)
 
 
-def _came(seen: Seen, state: State | None) -> pl.DataFrame:
+def _came(seen: Seen, state: State) -> pl.DataFrame:
     """How long ago the goods of each pair came, negative where they are under way; a row a pair."""
-    state = state or {"way_us": None, "recorded": None}
     parcels = _as_usual(_parcels(seen, _orders(_lines(seen))), state)
     due = pl.col("ordered_us") - pl.col("usual_us")
     waiting = pl.col("heard") & (pl.col("ordered_us") <= _LONGEST_DAYS * DAY_US)
@@ -116,7 +115,7 @@ def _came(seen: Seen, state: State | None) -> pl.DataFrame:
     )
 
 
-def _boxes(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _boxes(seen: Seen, _state: State) -> pl.DataFrame:
     """The newest order of each pair that is no purchase: a subscription, a replacement, a gift."""
     sent = _orders(_lines(seen).filter(~pl.col("bought")))
     newest = sent.sort(*_KEYS, *_NEWEST).unique(_KEYS, keep="first")
@@ -128,7 +127,7 @@ _NEWEST = (pl.col("ordered_us"), -pl.col("amount_e6"), pl.col("order_id"))
 
 
 # ------------------------------------------------------------------ reports of use
-def _uses(seen: Seen, state: State | None) -> pl.DataFrame:
+def _uses(seen: Seen, state: State) -> pl.DataFrame:
     """What is reported of the stock since the last purchase came; a row a pair with reports.
 
     `age_us` of the newest report, `gone_e3` what was opened before it and what devices read since
@@ -173,10 +172,12 @@ def _paces(told: pl.DataFrame) -> pl.DataFrame:
     """How long a pack lasted by the reports of the last half year, and by how many gaps.
 
     What was opened is used up by the next opening; what was read was used since the reading before.
+    Reports of less than a day say nothing: a scan that is sent twice is no second opening.
     """
     age, opens = pl.col("age_us"), pl.col("_opens")
     group = (*_KEYS, "_opens")
-    inside = pl.when(opens).then(age > age.min().over(group)).otherwise(age < age.max().over(group))
+    used_up = age >= age.min().over(group) + DAY_US
+    inside = pl.when(opens).then(used_up).otherwise(age < age.max().over(group))
     recent = told.filter((age <= _RECENT_DAYS * DAY_US) & pl.col("_packs").is_not_null())
     each = recent.with_columns(_inside=inside).group_by(group).agg(
         span=age.max() - age.min(),
@@ -184,7 +185,8 @@ def _paces(told: pl.DataFrame) -> pl.DataFrame:
         gaps=pl.col("_inside").sum().cast(pl.Int64),
     )  # fmt: skip
     lasted = (pl.col("span").sum() / pl.col("packs").sum()).round().cast(pl.Int64)
-    return each.filter(pl.col("gaps") > 0).group_by(_KEYS).agg(
+    apart = (pl.col("gaps") > 0) & (pl.col("span") >= DAY_US)
+    return each.filter(apart).group_by(_KEYS).agg(
         lasted_us=lasted, gaps=pl.col("gaps").sum()
     )  # fmt: skip
 

@@ -15,11 +15,6 @@ _NONE = "never null; 0 for products that nobody has reviewed"
 _BY = ("sku", "category")
 
 
-def _categories(seen: Seen, rows: pl.DataFrame) -> pl.DataFrame:
-    kinds = seen("products").select("sku", "category")
-    return rows.join(kinds, on="sku", how="left", maintain_order="left")
-
-
 def _collect(seen: Seen) -> pl.DataFrame:
     """Rated orders and low ratings by product and by category."""
     rated = (
@@ -27,8 +22,7 @@ def _collect(seen: Seen) -> pl.DataFrame:
         .filter(pl.col("rating_e3").is_not_null())
         .select("order_id", low=pl.col("rating_e3") <= _LOW_E3)
     )
-    bought = seen("order_lines").select("order_id", "sku").unique()
-    named = _categories(seen, rated.join(bought, on="order_id"))
+    named = rated.join(seen("listed").select("order_id", *_BY).unique(), on="order_id")
     parts = [
         named.group_by(pl.lit(by).alias("level"), pl.col(by).alias("name")).agg(
             n=pl.len().cast(pl.Int64), hits=pl.col("low").sum().cast(pl.Int64)
@@ -43,10 +37,10 @@ def _fit(parts: pl.DataFrame) -> State:
     return {by: learned(summed(part, "name"), "name", _PRIOR) for by, part in by_level.items()}
 
 
-def _products(seen: Seen, state: State | None) -> pl.DataFrame:
+def _products(seen: Seen, state: State) -> pl.DataFrame:
     """The lines of the order itself, with what is known of their products."""
-    own = _categories(seen, seen("order_lines").filter("own"))
-    return own.with_columns(odds((state or {})[by], by).alias(f"{by}_low") for by in _BY)
+    own = seen("listed").filter("own")
+    return own.with_columns(odds(state[by], by).alias(f"{by}_low") for by in _BY)
 
 
 FAMILY = Family(

@@ -71,13 +71,13 @@ def _fit(parts: pl.DataFrame) -> State:
     return {"opened": opened / sent if opened else None}
 
 
-def _mail(seen: Seen, state: State | None) -> pl.DataFrame:
+def _mail(seen: Seen, state: State) -> pl.DataFrame:
     """The rows with their actions apart, and the messages sent since the last one was opened.
 
     `times_e6` of a message that was settled: 0, or one over the shop's share if it was opened; null
     where nobody opens anything.
     """
-    share = (state or {}).get("opened")
+    share = state["opened"]
     worth = None if share is None else round(_TIMES_E6 / share)
     rows = _answered(seen)
     ours, action = pl.col("after_first"), pl.col("action")

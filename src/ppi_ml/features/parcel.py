@@ -75,9 +75,8 @@ def _fit(parts: pl.DataFrame) -> State:
     }
 
 
-def _parcels(seen: Seen, state: State | None) -> pl.DataFrame:
+def _parcels(seen: Seen, state: State) -> pl.DataFrame:
     """The parcels of the order itself, beside what their lane usually does."""
-    state = state or {}
     ordered = (
         seen("order_lines")
         .filter("own")
@@ -102,7 +101,7 @@ def _parcels(seen: Seen, state: State | None) -> pl.DataFrame:
     )
 
 
-def _troubles(seen: Seen, state: State | None) -> pl.DataFrame:
+def _troubles(seen: Seen, state: State) -> pl.DataFrame:
     return seen("delivery_exceptions").filter("own")
 
 

@@ -58,11 +58,11 @@ def _fit(parts: pl.DataFrame) -> State:
     return {name: bool(parts[name].sum() > 0) for name in ("coded", "reduced")}
 
 
-def _said(state: State | None, name: str) -> pl.Expr:
-    return pl.lit(bool((state or {}).get(name)))
+def _said(state: State, name: str) -> pl.Expr:
+    return pl.lit(bool(state[name]))
 
 
-def _baskets(seen: Seen, state: State | None) -> pl.DataFrame:
+def _baskets(seen: Seen, state: State) -> pl.DataFrame:
     """Orders with what of them is known of codes and money off, the oldest first."""
     codes, money = _said(state, "coded"), _said(state, "reduced")
     coded, reduced = pl.col("coded"), pl.col("off_e4") > 0
@@ -83,7 +83,7 @@ def _baskets(seen: Seen, state: State | None) -> pl.DataFrame:
     )
 
 
-def _shown(seen: Seen, state: State | None) -> pl.DataFrame:
+def _shown(seen: Seen, state: State) -> pl.DataFrame:
     """Exposures after the first order and 14 days old: whether a coded order followed."""
     bought, rows = lines(seen), seen("exposures")
     rows = rows.join(firsts(bought), on="customer_id", how="left", maintain_order="left")

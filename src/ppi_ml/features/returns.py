@@ -27,7 +27,7 @@ _PRIOR_PURCHASES = 5.0
 """The shop's own share weighs as much as five purchases of this customer."""
 
 
-def _sent_back(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _sent_back(seen: Seen, _state: State) -> pl.DataFrame:
     """Returns with `after_us`, the time since their order, and `value_e4`, what was paid for it."""
     price_known = pl.col("value_e4").is_not_null().all()
     returns = seen("returns")
@@ -74,7 +74,7 @@ def _with_order(returns: pl.DataFrame, bought: pl.DataFrame) -> pl.DataFrame:
     return nearest.sort("row").with_columns(order_id=named).drop("row", "last_order", "bought_us")
 
 
-def _pending(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _pending(seen: Seen, _state: State) -> pl.DataFrame:
     """Returns of which no refund is known: one made since, of the same order and product.
 
     What either of the two does not say (order or product) is no difference.

@@ -93,19 +93,18 @@ def _unused(state: State) -> str | None:
     return f"{some} of reviews (each half is read by what the other teaches; {whys[0]})"
 
 
-def _opinions(model: TextModel) -> Callable[[Seen, State | None], pl.DataFrame]:
+def _opinions(model: TextModel) -> Callable[[Seen, State], pl.DataFrame]:
     """Every review with `text_low_e3` by its text, `wait_us` since its delivery, `soon`, `low`."""
 
-    def make(seen: Seen, state: State | None) -> pl.DataFrame:
-        known = state or {}  # a family that learns is always given a state
+    def make(seen: Seen, state: State) -> pl.DataFrame:
         reviews = seen("reviews")
         waits = _waits(reviews, _parcels(seen))
         soon = pl.col("wait_us").is_between(0, SOON_DAYS * DAY_US)
-        mean = pl.lit(known["mean_e3"], dtype=pl.Int64)
+        mean = pl.lit(state["mean_e3"], dtype=pl.Int64)
         return reviews.join(
             waits, on=("customer_id", "review_id"), how="left", maintain_order="left"
         ).with_columns(
-            _read(reviews, model, known["halves"]),
+            _read(reviews, model, state["halves"]),
             over_e3=pl.col("rating_e3") - mean,
             low=(pl.col("rating_e3") <= LOW_E3).fill_null(value=False),
             rated=pl.col("rating_e3").is_not_null(),

@@ -42,9 +42,8 @@ def _fit(parts: pl.DataFrame) -> State:
     }
 
 
-def _lines(seen: Seen, state: State | None) -> pl.DataFrame:
+def _lines(seen: Seen, state: State) -> pl.DataFrame:
     """The line itself beside its order, its product, and what the customer did with it before."""
-    state = state or {}
     lines = seen("order_lines")
     before = (
         lines.filter(~pl.col("own"))

@@ -34,7 +34,7 @@ def where_is_my_order(topic: pl.Expr) -> pl.Expr:
     return plain.str.contains(_SAID)
 
 
-def _tickets(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _tickets(seen: Seen, _state: State) -> pl.DataFrame:
     """Tickets: `age_us` of the opening, `resolve_us` until the closing, what each was about."""
     closed = seen("tickets_closed").select(*_TICKET, closed_us="age_us")
     tickets = seen("tickets_opened").join(closed, on=_TICKET, how="left", maintain_order="left")

@@ -19,7 +19,7 @@ _UNSEEN = "no table of surveys, or less than a quarter of the window was observe
 _NONE = "no table of surveys, or no such answer yet"
 
 
-def _answers(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _answers(seen: Seen, _state: State) -> pl.DataFrame:
     """Surveys with the score of each kind apart, and the change since the answer before."""
     rows = seen("surveys")
     score = pl.col("score_e3")
@@ -30,8 +30,6 @@ def _answers(seen: Seen, _state: State | None) -> pl.DataFrame:
         for kind, value in of.items()
     }
     return rows.with_columns(
-        answered=score.is_not_null(),
-        asked=pl.lit(value=True),
         nps_e3=nps,
         csat_e3=of["csat"],
         promoter=(nps >= PROMOTER).cast(pl.Int64),
@@ -71,8 +69,5 @@ FAMILY = Family(
                 "no table of surveys, or none yet"),
         Feature("surveys", "count", "answers", "surveys", _UNSEEN, windows=(90, 365)),
         Feature("surveys", "rate", "answers", "per day", _UNSEEN, windows=(90, 365)),
-        Feature("answered", "share", "answers", "share of surveys",
-                "no survey in the window, or less than a quarter of it observed",
-                of="asked", where="answered", windows=(365,)),
     ),
 )  # fmt: skip

@@ -25,7 +25,7 @@ _NO_AMOUNT = "no amount reported in the window, or less than a quarter of it obs
 _LAST = "usage_of_customer__last__days_since"
 
 
-def _reports(seen: Seen, _state: State | None) -> pl.DataFrame:
+def _reports(seen: Seen, _state: State) -> pl.DataFrame:
     """Reports with the time since the one before, and since the product was last bought."""
     bought = lines(seen).select("customer_id", "sku", bought_us="age_us").sort("bought_us")
     rows = seen("usage").with_row_index("_row").sort("age_us")
@@ -64,7 +64,6 @@ FAMILY = Family(
         Feature("reports", "count", "reports", "reports", _UNSEEN, windows=(30, 90)),
         Feature("reports", "rate", "reports", "per day", _UNSEEN, windows=(30, 90)),
         Feature("last", "days_since", "reports", "days", _NONE),
-        Feature("products", "distinct", "reports", "products", _UNSEEN, of="sku", windows=(90,)),
         Feature("amount", "sum", "reports", "units", _NO_AMOUNT, of="amount_e3", scale=QUANTITY,
                 windows=(90,)),
         Feature("amount", "mean", "reports", "units per report", _NO_AMOUNT, of="amount_e3",

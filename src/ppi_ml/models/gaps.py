@@ -13,7 +13,7 @@ mu_i is integrated in closed form, sigma_i by the trapezoidal rule on a grid.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -194,6 +194,10 @@ class ClosedGaps:
     centre: FloatArray
     sd: FloatArray
     variance: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp]) -> ClosedGaps:
+        """Some of the rows."""
+        return ClosedGaps(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def closed_gaps(

@@ -19,7 +19,7 @@ from ppi_ml.models.renewals import Refills, levels
 
 FloatArray = npt.NDArray[np.float64]
 
-_CELLS, _SMALLEST = 2_000_000, 1e-300
+_CELLS, _SMALLEST = 400_000, 1e-300
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Stocks:
 
 _TRICKLE = 1e-6
 """Hazard a day that is added, so that a cumulative hazard rises even where nothing can run out."""
-_PLACES: FloatArray = np.linspace(-8.0, 60.0, 6_801)
+_PLACES: FloatArray = np.linspace(-8.0, 60.0, 6_801)[::-1].copy()
+_SLOPES: FloatArray = silence_slope(_PLACES) - _PLACES  # rises, for these fall
 
 
 def lasting(
@@ -56,33 +57,51 @@ def lasting(
     """
     at = np.asarray(days, dtype=np.float64)
     found = np.empty((len(refills), len(at)))
-    step = max(1, _CELLS // (len(at) * len(GRID) * stocks.since.shape[1]))
+    step = max(1, _CELLS // (len(at) * len(GRID)))
     for start in range(0, len(refills), step):
         rows = slice(start, start + step)
-        part, some = refills.take(rows), stocks.take(rows)
+        part = refills.take(rows)
         level, closed = levels(state, part)
         z = (np.log(part.elapsed_days / part.scale)[:, None] - closed.centre) / closed.sd
-        weight = softmax(level + log_ndtr(-z), axis=1)
-        since = some.since[..., None]
-        used = _ageing((since + at) / some.scale[..., None], closed) - _ageing(
-            since / some.scale[..., None], closed
-        )
-        longest = (np.exp(-used.min(axis=1)) * weight[:, None]).sum(axis=-1)
+        weight = softmax(level + log_ndtr(-z), axis=1)[:, None]
+        used = _least_used(stocks.take(rows), at, closed)
+        longest = (np.exp(-used) * weight).sum(axis=-1)
         # divided by what is exactly the sum at day 0
-        share = longest / weight[:, None].sum(axis=-1)
+        share = longest / weight.sum(axis=-1)
         found[rows] = -np.log(np.clip(share, _SMALLEST, 1.0))
     return np.asarray(np.maximum.accumulate(found, axis=1) + _TRICKLE * at)
 
 
+def _least_used(stocks: Stocks, at: FloatArray, closed: ClosedGaps) -> FloatArray:
+    """The cumulative hazard (n, m, grid) from now on of the stock that lasts longest.
+
+    Most pairs have one stock, and every guess of it is the same; each is worked out once.
+    """
+    since, scale = stocks.since[:, 0], stocks.scale[:, 0]
+    found = _used(since, scale, at, closed)
+    for guess in range(1, stocks.since.shape[1]):
+        further, lasting_so = stocks.since[:, guess], stocks.scale[:, guess]
+        other = np.flatnonzero((further != since) | (lasting_so != scale))
+        used = _used(further[other], lasting_so[other], at, closed.take(other))
+        found[other] = np.minimum(found[other], used)
+    return found
+
+
+def _used(since: FloatArray, scale: FloatArray, at: FloatArray, closed: ClosedGaps) -> FloatArray:
+    """The cumulative hazard (n, m, grid) from now on of one stock of each pair."""
+    days = np.column_stack([since, since[:, None] + at])
+    ageing = _ageing(days / scale[:, None], closed)
+    return np.asarray(ageing[:, 1:] - ageing[:, :1])
+
+
 def _ageing(gaps: FloatArray, closed: ClosedGaps) -> FloatArray:
-    """Cumulative hazards (n, c, m, grid) at ages (n, c, m) in usual gaps, 0 before age 0.
+    """Cumulative hazards (n, m, grid) at ages (n, m) in usual gaps, 0 before age 0.
 
     That of the gap up to the age at which its hazard is highest, which is where the slope of the
     normal's own hazard, lambda(z) - z for ln(gap), falls to the spread; from there on a line.
     """
-    centre, sd = closed.centre[:, None, None], closed.sd[:, None, None]
-    slope = silence_slope(_PLACES) - _PLACES  # falls
-    top = np.interp(sd, slope[::-1], _PLACES[::-1]) - (_PLACES[1] - _PLACES[0])
+    centre, sd = closed.centre[:, None], closed.sd[:, None]
+    top = np.interp(sd, _SLOPES, _PLACES) - (_PLACES[-2] - _PLACES[-1])
     age = np.maximum(gaps, _SMALLEST)[..., None]
     z = np.minimum((np.log(age) - centre) / sd, top)
     highest = np.exp(centre + sd * top)

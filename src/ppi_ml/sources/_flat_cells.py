@@ -49,6 +49,7 @@ _KINDS: Mapping[str, Kind] = {
     "review_timestamp": "time",
     "content_exposure_tags": "text",
     "exposure_timestamp": "time",
+    "product_name": "text",
 }
 COLUMNS = tuple(_KINDS)
 """What is read of a flat table; what an order line is comes before what happens to it later."""

@@ -176,6 +176,14 @@ def reviews(rows: pl.DataFrame, lags: Mapping[str, int], zone: str) -> Made:
     return made, notes
 
 
+def products(rows: pl.DataFrame) -> Made:
+    """What each sku is called, as its newest order has it: a label for people."""
+    named = rows.filter(filled("sku"), filled("product_name"))
+    newest = named.sort("order_timestamp at", "product_name", nulls_last=False)
+    names = newest.group_by("sku", maintain_order=True).agg(name=pl.last("product_name"))
+    return names.sort("sku"), []
+
+
 def exposures(rows: pl.DataFrame, zone: str) -> Made:
     """An exposure per order, tag and time; a tag without a time was seen when it was ordered."""
     own = "exposure_timestamp"

@@ -14,6 +14,7 @@ from ppi_ml.schema import table_named
 
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
 _SEPARATORS = ",;\t|"
+_NO_COLUMNS = pl.Schema()
 _SAY = "say where they lie in the config, or with --set data.path=..."
 
 
@@ -39,8 +40,13 @@ def read_files(path: str | Path) -> pl.DataFrame:
         ) from error
 
 
-def read_columns(path: str | Path, types: pl.Schema) -> pl.DataFrame:
-    """These columns, of these types, of one Parquet file; `DataError` naming what does not fit."""
+def read_columns(
+    path: str | Path, types: pl.Schema, optional: pl.Schema = _NO_COLUMNS
+) -> pl.DataFrame:
+    """These columns, of these types, of one Parquet file; `DataError` naming what does not fit.
+
+    Of the `optional` ones those that are there.
+    """
     file = Path(path).expanduser()
     if not file.is_file():
         raise DataError(f"data.path: {file}: no such file; {_SAY}")
@@ -51,7 +57,8 @@ def read_columns(path: str | Path, types: pl.Schema) -> pl.DataFrame:
             raise DataError(
                 f"{file}: columns {', '.join(missing)} are missing; found: {', '.join(found)}"
             )
-        return pl.read_parquet(file, columns=list(types)).cast(types)
+        wanted = {**types, **{name: kind for name, kind in optional.items() if name in found}}
+        return pl.read_parquet(file, columns=list(wanted)).cast(pl.Schema(wanted))
     except (pl.exceptions.PolarsError, OSError) as error:
         expected = ", ".join(f"{name} {dtype}" for name, dtype in types.items())
         raise DataError(f"{file}: expected Parquet with the columns {expected}") from error
@@ -62,13 +69,15 @@ def to_our_names(
     frame: pl.DataFrame,
     columns: Mapping[str, str],
     constants: Mapping[str, str | int | float] | None = None,
+    further: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The frame of a table with the schema's column names.
 
     `columns` maps our names to theirs; columns that it does not name keep their own. `constants`
-    are columns that hold one value everywhere. `DataError` for names that do not exist.
+    are columns that hold one value everywhere; `further` names columns beside those of the schema.
+    `DataError` for names that do not exist.
     """
-    ours = table_named(table).names
+    ours = (*table_named(table).names, *further)
     for name in (*columns, *(constants or {})):
         if name not in ours:
             raise DataError(f"{table}: columns: {name} is unknown{_near(name, ours)}")

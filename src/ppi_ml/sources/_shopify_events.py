@@ -33,10 +33,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "delivery_exceptions": (*_WHO, "shipment_id", "code"),
     "returns": (*_WHO, "return_id", "sku", "quantity"),
     "refunds": (*_WHO, "refund_id", "sku", "amount", "currency"),
+    "products": ("sku", "name"),
 }  # fmt: skip
 _NOT_SENT = ("cancelled", "error", "failure", "pending", "open")
 _EXCEPTIONS = {"delayed": "delay", "attempted_delivery": "failed_attempt"}
-_LAST = datetime.max.replace(tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -66,9 +67,12 @@ class Rows:
         self.last: datetime | None = None  # of anything
         self._apart = apart
         self._rows: dict[str, list[tuple[str | None, ...]]] = {name: [] for name in TABLES}
+        self._names: dict[str, tuple[tuple[datetime, str, int], str]] = {}
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Table -> its rows, every cell as text."""
+        named = [(sku, name) for sku, (_, name) in sorted(self._names.items())]
+        self._rows["products"] = list(named)
         return {
             name: pl.DataFrame(
                 self._rows[name], schema=dict.fromkeys(columns, pl.String), orient="row"
@@ -83,6 +87,7 @@ class Rows:
                 "order_lines", order, order.at, line.number, line.sku, line.quantity, line.price,
                 line.discount, order.currency, order.code, order.channel, _type_of(order, line),
             )  # fmt: skip
+            self._name(order, line)
         if (at := instant(order.at)) is not None:
             self.first = at if self.first is None else min(self.first, at)
         number = str(order.id)
@@ -106,6 +111,15 @@ class Rows:
                 "orders with a Refunded Amount, which has no time: no refunds, no returns (the "
                 "JSON of the Admin API dates both)"
             ] += 1
+
+    def _name(self, order: Order, line: Line) -> None:
+        """What people call the product of a line: by the newest order that says so."""
+        if line.sku is None or line.name is None:
+            return
+        when = (instant(order.at) or _FIRST, str(order.id), line.number)
+        known = self._names.get(line.sku)
+        if known is None or when > known[0]:
+            self._names[line.sku] = when, line.name
 
     def count_strangers(self) -> None:
         """Count the records of pages of their own whose order or parcel is nowhere."""

@@ -50,6 +50,7 @@ class Line(NamedTuple):
     number: int
     item: str | None
     sku: str | None
+    name: str | None
     quantity: object
     price: object
     discount: object
@@ -187,6 +188,7 @@ def _lines(items: Sequence[Record], record: Record) -> tuple[Line, ...]:
             number=number,
             item=text(item.get("id")),
             sku=text(item.get("sku")) or text(item.get("name")),
+            name=text(item.get("name")) or text(item.get("title")),
             quantity=item.get("quantity"),
             price=item.get("price"),
             discount=discount,

@@ -211,8 +211,10 @@ def _exposures(mailed: pl.DataFrame, campaigns: pl.DataFrame) -> pl.DataFrame:
 
 def _products(products: pl.DataFrame) -> pl.DataFrame:
     dry = products["department"] == _DRY
+    described = pl.concat_str("product_type", "package_size", separator=", ", ignore_nulls=True)
     return products.select(
         sku="product_id",
+        name=pl.when(pl.col("product_type").is_not_null()).then(described),
         category="product_type",
         category_group="product_category",
         department="department",

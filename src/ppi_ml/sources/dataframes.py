@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
+from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import UsageError
 from ppi_ml.intake import RawTable
@@ -29,10 +30,12 @@ _PLAIN_OBJECTS = ("string", "floating", "boolean")
 def raw_tables(
     tables: AnyTable | Mapping[str, AnyTable],
     columns: Mapping[str, Mapping[str, str]] | None = None,
+    segments: Sequence[str] = (),
 ) -> dict[str, RawTable]:
     """Raw tables from frames, paths or globs by table name; one alone is the order lines.
 
-    `columns` maps, per table, our column names to theirs. The frames are not changed.
+    `columns` maps, per table, our column names to theirs; `segments` names columns of customers
+    beside those of the schema. The frames are not changed.
     `UsageError` for what is neither a frame nor a path; `DataError` for what cannot be read.
     """
     named = tables if isinstance(tables, Mapping) else {"order_lines": tables}
@@ -43,9 +46,8 @@ def raw_tables(
     for name, table in named.items():
         frame = _frame(name, table)
         origin = "" if not isinstance(table, str | Path) else str(table)
-        raw[name] = RawTable(
-            to_our_names(name, frame, (columns or {}).get(name, {})), origin=origin
-        )
+        theirs, further = (columns or {}).get(name, {}), of_table(name, segments)
+        raw[name] = RawTable(to_our_names(name, frame, theirs, further=further), origin=origin)
     return raw
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.intake import RawTable
 from ppi_ml.sources._kit import read_files, to_our_names
@@ -21,7 +22,8 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
     tables = {}
     for name, table in tables_of(settings).items():
         path = str(table.path)
-        frame = to_our_names(name, read_files(path), table.columns, table.constants)
+        further = of_table(name, settings.segments)
+        frame = to_our_names(name, read_files(path), table.columns, table.constants, further)
         tables[name] = RawTable(frame, granularity=table.granularity, origin=path)
     return tables
 

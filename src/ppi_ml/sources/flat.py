@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.instants import parse_zone
 from ppi_ml.intake import RawTable
+from ppi_ml.schema import TABLES
 from ppi_ml.sources import _flat_cells, _flat_dates, _flat_events
 from ppi_ml.sources._flat_cells import is_flat, renamed
 from ppi_ml.sources._kit import read_files, to_our_names
@@ -25,11 +28,20 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ppi_ml.config import DataSettings
+    from ppi_ml.exclude_rule import ExcludeRule
+
+_NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
 
 __all__ = ["SOURCE", "is_flat", "read", "renamed", "split"]
 
 
-def split(table: RawTable, *, zone: str, lags: Mapping[str, int]) -> dict[str, RawTable]:
+def split(
+    table: RawTable,
+    *,
+    zone: str,
+    lags: Mapping[str, int],
+    rules: Mapping[str, ExcludeRule] = _NO_RULES,
+) -> dict[str, RawTable]:
     """The tables that a flat table holds: order lines, and those whose columns it has.
 
     Args:
@@ -37,6 +49,7 @@ def split(table: RawTable, *, zone: str, lags: Mapping[str, int]) -> dict[str, R
         zone: the business zone.
         lags: `returns`, `refunds`, `reviews` -> whole days after the delivery, or after the order
             where no delivery is known, at which these happened where the table does not say.
+        rules: for rows to leave out later; for them the order lines keep columns of other names.
 
     Raises:
         DataError: a column is missing or holds something else than it should, or events have
@@ -57,6 +70,11 @@ def split(table: RawTable, *, zone: str, lags: Mapping[str, int]) -> dict[str, R
         raise DataError(f"flat table{where}: {error}") from error
     made, notes = _events(rows, has, lags, zone)
     ignored = [name for name in table.frame.columns if name not in _flat_cells.COLUMNS]
+    if any(rule.table == "order_lines" for rule in rules.values()):
+        # a line per row, in the order of the file
+        spare = [name for name in ignored if name not in TABLES["order_lines"].names]
+        made["order_lines"] = made["order_lines"].with_columns(table.frame.select(spare))
+        ignored = [name for name in ignored if name not in spare]
     if ignored:
         notes.insert(0, f"flat table: ignored columns {', '.join(ignored)}")
     tables = {
@@ -77,9 +95,13 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
     for name, table in settings.tables.items():
         if name == "flat" or table.path is None:
             continue
-        frame = to_our_names(name, read_files(table.path), table.columns, table.constants)
+        further = of_table(name, settings.segments)
+        frame = to_our_names(name, read_files(table.path), table.columns, table.constants, further)
         raw[name] = RawTable(frame, granularity=table.granularity, origin=table.path)
-    return beside(split(_flat_table(settings), zone=settings.timezone, lags=settings.lags), raw)
+    lines = split(
+        _flat_table(settings), zone=settings.timezone, lags=settings.lags, rules=settings.exclude
+    )
+    return beside(lines, raw)
 
 
 def beside(flat: Mapping[str, RawTable], others: Mapping[str, RawTable]) -> dict[str, RawTable]:
@@ -121,6 +143,7 @@ def _events(
             lambda: _flat_events.reviews(rows, lags, zone),
         ),
         "exposures": ({"content_exposure_tags"}, lambda: _flat_events.exposures(rows, zone)),
+        "products": ({"product_name"}, lambda: _flat_events.products(rows)),
     }
     frames, notes = dict[str, "pl.DataFrame"](), list[str]()
     for name, (columns, make) in every.items():

@@ -1,8 +1,9 @@
 """Online Retail II: the invoice lines of a UK gift shop, 2009-12-01 to 2011-12-09.
 
 The copy that ships with the package, or another of the same layout: invoice, stock_code, quantity,
-ts (invoice date, on the local clock), price, customer_id. Which rows are fit for use is the
-contract's decision; this file only says which table a line belongs to.
+ts (invoice date, on the local clock), price, customer_id, and description, if it is there, which
+says what products are called. Which rows are fit for use is the contract's decision; this file only
+says which table a line belongs to.
 
 - Invoices that start with C are cancellations: their lines are returns, with the quantity made
   positive. They do not say which order they belong to.
@@ -42,6 +43,9 @@ COLUMNS = pl.Schema(
         "customer_id": pl.Int64(),
     }
 )
+DESCRIPTION = pl.Schema({"description": pl.String()})
+"""The copy that ships is without it."""
+_NO_DESCRIPTION = "nan"
 SERVICES: Mapping[str, str] = {
     "23444": "next day carriage",
     "23574": "packing charge",
@@ -69,7 +73,7 @@ _VOUCHERS = "gift_0001_"
 def read(settings: DataSettings) -> dict[str, RawTable]:
     """Order lines, returns and products of the copy at `data.path`, or of the one that ships."""
     path = Path(settings.path) if settings.path else SHIPPED
-    lines = read_columns(path, COLUMNS).with_columns(
+    lines = read_columns(path, COLUMNS, optional=DESCRIPTION).with_columns(
         line=pl.int_range(1, pl.len() + 1).over("invoice").cast(pl.String),
         cancelled=pl.col("invoice").str.starts_with("C"),
     )
@@ -93,20 +97,34 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
     return {
         "order_lines": RawTable(orders, origin=path.name, observed_from=begin),
         "returns": RawTable(returns, origin=path.name, observed_from=begin),
-        "products": _products(lines["stock_code"], path.name),
+        "products": _products(lines, path.name),
     }
 
 
-def _products(codes: pl.Series, origin: str) -> RawTable:
-    """Every stock code, and of the services that they are not consumable."""
-    skus = codes.str.strip_chars().drop_nulls().unique().sort()
+def _products(lines: pl.DataFrame, origin: str) -> RawTable:
+    """Every stock code, of the services that they are not consumable, and what each is called."""
+    codes = lines.select(sku=pl.col("stock_code").str.strip_chars()).to_series()
+    skus = codes.drop_nulls().unique().sort()
     service = skus.is_in(list(SERVICES)) | skus.str.starts_with(_VOUCHERS)
     frame = pl.DataFrame({"sku": skus}).with_columns(consumable=pl.when(service).then(pl.lit("no")))
+    if "description" in lines.columns:
+        frame = frame.join(_names(lines), on="sku", how="left", maintain_order="left")
     note = (
         f"products: {service.sum():,} of {len(skus):,} stock codes are postage, fees, vouchers and "
         "the like, and not consumable"
     )
     return RawTable(frame, origin=origin, notes=(note,))
+
+
+def _names(lines: pl.DataFrame) -> pl.DataFrame:
+    """What each stock code was called when it was sold last; other lines hold remarks instead."""
+    name = pl.col("description").str.strip_chars()
+    sold = (pl.col("price") > 0) & (pl.col("quantity") > 0) & pl.col("customer_id").is_not_null()
+    told = lines.filter(sold, name != _NO_DESCRIPTION).select(
+        "ts", sku=pl.col("stock_code").str.strip_chars(), name=name
+    )
+    newest = told.sort("ts", "name").group_by("sku").agg(pl.col("name").last())
+    return newest.drop_nulls("sku")
 
 
 SOURCE = Source(

@@ -12,6 +12,8 @@ of both. Which rows are fit for use is the contract's decision; this file only s
   the till in a shop, mostly) have no customer and are quarantined by the contract.
 - Test orders and voided ones (never paid) are set aside with all that hangs on them, and counted;
   so are tips, orders without lines, and older copies of an order that stands in several files.
+- Titles change, so the table `products` calls each SKU what its newest order does: a label for
+  people, and no feature.
 - Discounts: see `_shopify_orders`. Codes stand on every line of their order.
 - A line with price 0 was given away (`free`). An order that a subscription made by itself (source
   `subscription_contract...`, or tagged Subscription Recurring Order) is one of type `subscription`;
@@ -77,6 +79,9 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         raise DataError(f"{settings.path}: no order lines are left. {'; '.join(told)}")
     begin, end = _period(rows, settings)
     tables = {"order_lines": RawTable(frames.pop("order_lines"), origin=settings.path, notes=told)}
+    products = frames.pop("products")
+    if products.height:
+        tables["products"] = RawTable(products, origin=settings.path)
     for name, frame in frames.items():
         # Exported with their orders, so observed for as long as these; but where there is nothing
         # at all, it may not have been asked for.

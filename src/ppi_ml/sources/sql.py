@@ -28,6 +28,7 @@ from urllib.parse import quote
 
 import polars as pl
 
+from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.intake import RawTable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine import URL
 
-    from ppi_ml.config import DataSettings, TableSettings
+    from ppi_ml.config import DataSettings
 
 CHUNK = 100_000  # rows of Python objects that are held at a time
 
@@ -71,24 +72,26 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         with _said("data.url: no connection", of_events=False, secret=target.password):
             connection = _read_only(_connected(engine))
         with connection:
-            return {
-                name: _table(connection, name, table) for name, table in settings.tables.items()
-            }
+            return {name: _table(connection, name, settings) for name in settings.tables}
     finally:
         engine.dispose()
 
 
-def _table(connection: Connection, name: str, table: TableSettings) -> RawTable:
-    origin = f"data.tables.{name}.query"
+def _table(connection: Connection, name: str, settings: DataSettings) -> RawTable:
+    table, origin = settings.tables[name], f"data.tables.{name}.query"
     with _said(origin):
-        frame = _rows(connection, str(table.query), origin, _wanted(name, table))
-    ours = to_our_names(name, frame, table.columns, table.constants)
+        frame = _rows(connection, str(table.query), origin, _wanted(name, settings))
+    further = of_table(name, settings.segments)
+    ours = to_our_names(name, frame, table.columns, table.constants, further)
     return RawTable(ours, granularity=table.granularity, origin=origin)
 
 
-def _wanted(name: str, table: TableSettings) -> frozenset[str]:
+def _wanted(name: str, settings: DataSettings) -> frozenset[str]:
     """The columns of the query that will be read; of the others only the names are kept."""
-    return frozenset({*table.columns.values(), *table_named(name).names})
+    theirs = settings.tables[name].columns.values()
+    ruled = (rule.column for rule in settings.exclude.values() if rule.table == name)
+    further = of_table(name, settings.segments)
+    return frozenset({*theirs, *table_named(name).names, *ruled, *further})
 
 
 def _engine(target: URL) -> Engine:
