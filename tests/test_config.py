@@ -84,6 +84,13 @@ def test_set_beats_environment_beats_file_beats_default():
     assert read("tune.trials=5", source=file, environ=environ).tune.trials == 5
 
 
+def test_overrides_stay_as_they_were_given():
+    trees = {"num_leaves": 8}
+    sets = {"model.trees": trees, "model.trees.num_leaves": 9}
+    assert Config.read(LEAST, sets, {}).model.trees.num_leaves == 9
+    assert trees == {"num_leaves": 8}
+
+
 def test_overrides_as_a_dict_and_as_texts_are_the_same():
     texts = read("tune.trials=5", "features.windows=[7d, 14d]", "data.until=2011-06-01")
     given_ = {"tune.trials": 5, "features.windows": ["7d", 14], "data.until": "2011-06-01"}

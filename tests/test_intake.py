@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ppi_ml.conversion import NO_CURRENCY, settle_currency
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.intake import NO_CURRENCY, RawTable, admit, settle_currency
+from ppi_ml.intake import RawTable, admit
 from ppi_ml.schema import TABLES
 
 LONDON = "Europe/London"

@@ -102,7 +102,7 @@ def _setting(value: object, node: Mapping[str, Any]) -> str:
 
 
 def _described(node: Mapping[str, Any]) -> str:
-    words = str(node.get("description", ""))
+    words = " ".join(str(node.get("description", "")).split())
     choices = node.get("enum", ())
     return f"{words} One of {', '.join(f'`{c}`' for c in choices)}." if choices else words
 

@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from ppi_ml import customer_columns, exclude_rule, purchase_types, settings
+from ppi_ml import customer_columns, exclude_rule, purchase_types, settings, stated_rates
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import parse_days, parse_zone
@@ -114,6 +114,7 @@ Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Share = Annotated[Number, Field(ge=0, le=1)]
+Rate = Annotated[Number, Field(gt=0)]
 Lag = Annotated[int, *_days(0)]
 Length = Annotated[int, *_days(1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
@@ -170,6 +171,8 @@ class DataSettings(Section):
     """The business zone: days, weekdays and seasons are those of its clock."""
     currency: str | None = None
     """The one currency of the log; null: whatever the currency column holds."""
+    rates: dict[str, Rate] = {}
+    """Currency -> what one unit is in data.currency, as in {USD: 0.92}; its money is converted."""
     purchases: Purchases = purchase_types.DEFAULT
     """Types of orders that make a purchase: one_off, subscription. Exchanges, replacements and free
     goods never do; a subscription that is none still fills the house."""
@@ -203,6 +206,16 @@ class DataSettings(Section):
             except DataError as error:
                 raise ValueError(str(error)) from error
         return shares
+
+    @field_validator("rates")
+    @classmethod
+    def _rates_into_the_currency(
+        cls, rates: dict[str, float], info: ValidationInfo
+    ) -> dict[str, float]:
+        known = "currency" in info.data  # absent where it was wrong itself
+        if known and (wrong := stated_rates.problem(rates, info.data["currency"])):
+            raise ValueError(wrong)
+        return rates
 
     @field_validator("exclude")
     @classmethod

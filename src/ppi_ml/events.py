@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ppi_ml import customer_columns, exclusion, purchase_types
+from ppi_ml import conversion, customer_columns, exclusion, purchase_types, stated_rates
 from ppi_ml.admission import Terms, admit_all
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.event_table import EventTable, with_period
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import Cutoff, parse_zone
-from ppi_ml.intake import RawTable, settle_currency
+from ppi_ml.intake import RawTable
 from ppi_ml.limits import Caller, Limits
 from ppi_ml.load_report import LoadReport
 from ppi_ml.purchase_types import PurchaseType
@@ -40,6 +40,7 @@ __all__ = ["EventLog", "EventTable", "RawTable", "load_tables"]
 
 _NO_LAG: Mapping[str, int] = MappingProxyType({})
 _NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
+_NO_RATES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class EventLog:
     """The rules by which rows were left out, by name."""
     segments: tuple[str, ...] = ()
     """Columns of `customers` that were named, which it holds as `segment_<name>`; sorted."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """What one unit of other currencies was in that of the log, by which money was converted."""
 
     @property
     def observed_from(self) -> Cutoff:
@@ -209,6 +212,7 @@ def load_tables(
     purchases: Iterable[str] = purchase_types.DEFAULT,
     exclude: Mapping[str, ExcludeRule] = _NO_RULES,
     segments: Iterable[str] = (),
+    rates: Mapping[str, float] = _NO_RATES,
 ) -> EventLog:
     """Raw tables in, a validated log out; its report says what became of every row.
 
@@ -220,12 +224,13 @@ def load_tables(
     have occurred (None: not looked at); `caller` who is told what to do about a refusal;
     `purchases` the types of orders that make a purchase; `exclude` rules by name for rows to leave
     out, which are neither judged nor counted as unusable; `segments` names further columns of
-    `customers`.
+    `customers`; `rates` are what one unit of other currencies is in `currency`.
     `DataError` if the tables break their contract; `UsageError` for an unknown zone, a share, a
-    date or a type of purchase that is none.
+    date, a rate or a type of purchase that is none.
     """
     parse_zone(timezone)
     bought = purchase_types.checked(purchases)
+    worth = stated_rates.checked(rates, currency)
     if "order_lines" not in raw:
         raise DataError(f"the table order_lines is required; got: {', '.join(raw) or 'nothing'}")
     if not raw["order_lines"].frame.height:
@@ -235,7 +240,8 @@ def load_tables(
     for name in (*raw, *known_lag):
         if not table_named(name).dated and name in known_lag:
             raise DataError(f"known_lag: {name} has no dates, so nothing in it is late; drop it")
-    money = settle_currency(raw, currency)
+    raw = conversion.converted(raw, worth, currency)
+    money = conversion.settle_currency(raw, currency)
     present = None if now is None else Cutoff.parse(now, timezone)
     terms = Terms(timezone, money, known_lag, max_quarantined, present, caller, kinds)
     report, admitted = admit_all(raw, terms)
@@ -244,7 +250,9 @@ def load_tables(
     for name, got in admitted.items():  # the order lines first
         lines = tables.get("order_lines")
         tables[name] = with_period(name, raw[name], got, timezone, cut, lines)
-    log = EventLog(tables, timezone, money, report, dict(known_lag), bought, dict(exclude), kinds)
+    log = EventLog(
+        tables, timezone, money, report, dict(known_lag), bought, dict(exclude), kinds, worth
+    )
     if cut is not None:
         log = _noted(log.until(cut), log, f"known at or after {cut}")
     if keep_months is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from ppi_ml import customer_columns, purchase_types
@@ -21,10 +19,7 @@ from ppi_ml.table_files import SUFFIXES, holds_tables, tables_in
 
 if TYPE_CHECKING:
     from ppi_ml.events import EventLog
-    from ppi_ml.intake import RawTable
     from ppi_ml.sources.dataframes import AnyTable
-
-_AS_NAMED: Mapping[str, str] = MappingProxyType({})
 
 
 def load(
@@ -41,6 +36,7 @@ def load(
     purchases: Sequence[str] = purchase_types.DEFAULT,
     exclude: Mapping[str, Mapping[str, object]] | None = None,
     segments: Sequence[str] = (),
+    rates: Mapping[str, float] | None = None,
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
@@ -66,13 +62,16 @@ def load(
             "order_lines", "column": "Tags", "values": ["test"]}}; counted in the report.
         segments: further columns of text of customers, such as ["loyalty_tier"], that become
             features as its region does.
+        rates: other currency -> what one unit of it is in `currency`, such as {"USD": 0.92}, by
+            which money is converted; counted in the report.
 
     Raises:
         DataError: the tables break their contract; the message says where and how to mend it.
-        UsageError: a table, zone, share, date, type of purchase or rule that cannot be
+        UsageError: a table, zone, share, date, type of purchase, rule or rate that cannot be
             understood.
     """
     from ppi_ml.events import load_tables
+    from ppi_ml.sources import flat
     from ppi_ml.sources.dataframes import raw_tables
 
     if isinstance(tables, str | Path) and holds_tables(Path(tables)):
@@ -87,7 +86,7 @@ def load(
     flat_columns = theirs.pop("flat", {})
     found = raw_tables(tables, theirs, customer_columns.checked(segments))
     rules = _rules(exclude or {})
-    raw = _unfolded(found, timezone or "UTC", stated, rules, flat_columns)
+    raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns)
     if (stated or flat_columns) and raw is found:
         raise UsageError(
             'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
@@ -97,7 +96,7 @@ def load(
     return load_tables(
         raw, timezone=zone, currency=currency, known_lag=known, until=until,
         max_quarantined=max_quarantined, now=_present(now, zone), caller="load",
-        purchases=purchases, exclude=rules, segments=segments,
+        purchases=purchases, exclude=rules, segments=segments, rates=rates or {},
     )  # fmt: skip
 
 
@@ -121,13 +120,14 @@ def load_log(
         ConfigError: there is no such source.
     """
     from ppi_ml.events import load_tables
+    from ppi_ml.sources import flat
 
     source = cast(Source, shelf("ppi_ml.sources", "SOURCE", plugins)[settings.source])
     raw = dict(source.read(settings))
     if "order_lines" not in raw:
         raise DataError(f"the source {settings.source} gives no order_lines")
     return load_tables(
-        _unfolded(raw, settings.timezone, settings.lags, settings.exclude),
+        flat.unfolded(raw, settings.timezone, settings.lags, settings.exclude),
         timezone=settings.timezone,
         currency=settings.currency,
         known_lag=settings.known_lag,
@@ -138,6 +138,7 @@ def load_log(
         purchases=settings.purchases,
         exclude=settings.exclude,
         segments=customer_columns.there(raw, settings.segments) if spare else settings.segments,
+        rates=settings.rates,
     )
 
 
@@ -278,22 +279,3 @@ def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings
         return DataSettings(source="files", tables=tables)
     update = {"source": "files", "path": None, "tables": tables, "until": None}
     return like.model_copy(update=update)
-
-
-def _unfolded(
-    raw: dict[str, RawTable],
-    zone: str,
-    lags: Mapping[str, int],
-    rules: Mapping[str, ExcludeRule],
-    columns: Mapping[str, str] = _AS_NAMED,
-) -> dict[str, RawTable]:
-    """The tables, with those that a flat table holds in its place; the same if there is none."""
-    from ppi_ml.sources import flat
-
-    lines = raw["order_lines"]
-    if columns:
-        lines = replace(lines, frame=flat.renamed(lines.frame, columns))
-    if not flat.is_flat(lines.frame.columns):
-        return raw
-    others = {name: table for name, table in raw.items() if name != "order_lines"}
-    return flat.beside(flat.split(lines, zone=zone, lags=lags, rules=rules), others)

@@ -20,8 +20,6 @@ from ppi_ml.load_report import TableReport
 from ppi_ml.row_times import Granularity
 from ppi_ml.schema import CUSTOMER_ID, VALID_FROM, Column, Derived, Table, table_named
 
-NO_CURRENCY = "XXX"  # ISO 4217: no currency
-
 _READERS: Mapping[str, Callable[[pl.Series, Column], cells.Cells]] = {
     "id": cells.read_id,
     "text": cells.read_text,
@@ -42,7 +40,8 @@ class RawTable:
     `sure` says that the granularity is known; else a table of mere dates is read as one of days.
     `reckoned`: times were reckoned from those of other events, and so may lie in the future.
     `notes` are what the source has to say of it in the load report; `left_out` what rules have
-    left out of it (`exclusion.without`), None if there were no rules.
+    left out of it (`exclusion.without`), None if there were no rules. `as_read` is the frame before
+    its money was converted (`conversion.converted`), which the quarantine shows; None: as it is.
     """
 
     frame: pl.DataFrame
@@ -54,6 +53,7 @@ class RawTable:
     reckoned: bool = False
     notes: tuple[str, ...] = ()
     left_out: LeftOut | None = None
+    as_read: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -103,30 +103,6 @@ def admit(
     except DataError as error:
         where = f" ({raw.origin})" if raw.origin else ""
         raise DataError(f"{name}{where}: {error}") from error
-
-
-def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
-    """The one currency of the log; `XXX` where neither the setting nor a table names one.
-
-    `DataError` naming the currencies found if they are several or not the stated one.
-    """
-    found: set[str] = set()
-    for name, raw in tables.items():
-        for column in table_named(name).columns:
-            if column.kind == "currency" and column.name in raw.frame.columns:
-                read = cells.read_text(raw.frame[column.name], column).values
-                found.update(read.drop_nulls().unique().str.to_uppercase())
-    if not found - {stated}:
-        return stated or NO_CURRENCY
-    if stated is None and len(found) == 1:
-        return found.pop()
-    codes = sorted(code for code in found if len(code) == 3 and code.isalpha())
-    names = ", ".join(codes) if codes else "values that are not currency codes"
-    expected = f"expected {stated} only" if stated else "expected one currency"
-    raise DataError(
-        f"column currency holds {names}; {expected}. Convert the money before loading, load one "
-        "currency at a time, or set data.currency"
-    )
 
 
 @dataclass(frozen=True)
@@ -187,7 +163,7 @@ def _admit(table: Table, raw: RawTable, how: _Reading) -> Admitted:
             frame, table, raw.frame.columns, granularity, how.zone, how.currency
         ),
     )  # fmt: skip
-    rows = ledger.quarantined(table.name, raw.frame)
+    rows = ledger.quarantined(table.name, raw.frame if raw.as_read is None else raw.as_read)
     return Admitted(frame, granularity, report, rows, tuple(notes))
 
 

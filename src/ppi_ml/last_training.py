@@ -16,9 +16,9 @@ from typing import Any, cast
 from ppi_ml import bundle as bundles
 from ppi_ml import reads, settings
 from ppi_ml.config import Config, DataSettings
+from ppi_ml.conversion import NO_CURRENCY
 from ppi_ml.declare import Family
 from ppi_ml.errors import ConfigError, IntegrityError, UsageError
-from ppi_ml.intake import NO_CURRENCY
 from ppi_ml.shelf import shelf
 from ppi_ml.table_files import tables_in
 

@@ -1,13 +1,13 @@
-"""Whether a log was loaded as the model's was: money, days, purchases, rows that are left out."""
+"""Whether a log was loaded as the model's was: money, days, purchases, rates, rows left out."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ppi_ml import exclusion
+from ppi_ml import exclusion, stated_rates
+from ppi_ml.conversion import NO_CURRENCY
 from ppi_ml.errors import DataError
-from ppi_ml.intake import NO_CURRENCY
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
@@ -39,7 +39,7 @@ def as_trained(log: EventLog, trained: DataSettings) -> tuple[EventLog, list[str
     """The log with the purchases of the model; notes on what was stated otherwise when loading.
 
     The arguments are those of `checked`. Rows that rules have left out cannot be brought back, nor
-    left out now, so other rules are told and nothing else.
+    left out now, and money is converted already: other rules and rates are told and nothing else.
     """
     notes = []
     if log.purchases != trained.purchases:
@@ -55,5 +55,10 @@ def as_trained(log: EventLog, trained: DataSettings) -> tuple[EventLog, list[str
         notes.append(
             f"exclude: the model was trained with the rules {exclusion.named(trained.exclude)}; "
             f"this log was loaded with {here}"
+        )
+    if log.rates != trained.rates:
+        notes.append(
+            f"rates: the model was trained with {stated_rates.named(trained.rates)}; this log was "
+            f"loaded with {stated_rates.named(log.rates)}"
         )
     return log, notes

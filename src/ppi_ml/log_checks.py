@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from ppi_ml import cells
+from ppi_ml.conversion import NO_CURRENCY
 from ppi_ml.event_table import EventTable
 from ppi_ml.events import EventLog
 from ppi_ml.findings import Checks, Orphans, SentBack, Skew
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.intake import NO_CURRENCY
 from ppi_ml.load_report import LoadReport
 from ppi_ml.schema import TABLES
 from ppi_ml.sent_back import matched

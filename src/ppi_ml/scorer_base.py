@@ -228,7 +228,7 @@ class ScorerBase(ABC):
             raw, timezone=data.timezone, currency=data.currency, known_lag=data.known_lag,
             max_quarantined=0.0, keep_months=None if made_up else data.keep_months,
             caller="request", purchases=data.purchases, exclude={} if made_up else data.exclude,
-            segments=customer_columns.there(raw, data.segments),
+            segments=customer_columns.there(raw, data.segments), rates=data.rates,
         )  # fmt: skip
         for name, table in log.tables.items():
             late = table.frame["at"].max() if table.dated else None

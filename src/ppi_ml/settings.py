@@ -143,13 +143,13 @@ def _parse_value(path: str, text: str) -> object:
 
 
 def assign(values: dict[str, Any], path: str, value: object) -> None:
-    """Set a nested value in place, making the sections on its way."""
+    """Set a nested value in place, a copy of it, making the sections on its way."""
     *sections, last = path.split(".")
     for name in sections:
         if not isinstance(values.get(name), dict):
             values[name] = {}
         values = values[name]
-    values[last] = value
+    values[last] = copy.deepcopy(value)
 
 
 def paths(schema: Mapping[str, Any]) -> list[str]:

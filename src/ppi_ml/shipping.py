@@ -130,6 +130,7 @@ def _manifest(folder: RunFolder, shipment: Shipment) -> dict[str, Any]:
         "data": {
             "fingerprint": log.fingerprint,
             "currency": log.currency,
+            "rates": dict(log.rates),
             "purchases": list(log.purchases),
             "excluded": sorted(log.exclude),
             "observed_from": str(log.observed_from),

@@ -42,9 +42,9 @@ def read(config: Config, plugins: Sequence[Plugin], log: EventLog | None = None)
 def stated(config: Config, log: EventLog) -> Config:
     """The config with what a log that is given was loaded with.
 
-    `UsageError` if it asks for purchases, rules or segments that the log does not have.
+    `UsageError` if it asks for purchases, rules, segments or rates that the log does not have.
     """
-    for name in ("purchases", "exclude", "segments"):
+    for name in ("purchases", "exclude", "segments", "rates"):
         asked, usual = getattr(config.data, name), DataSettings.model_fields[name].default
         if asked not in (usual, getattr(log, name)):
             raise UsageError(
@@ -54,6 +54,7 @@ def stated(config: Config, log: EventLog) -> Config:
     sets: dict[str, object] = {"data.timezone": log.timezone, "data.currency": log.currency}
     sets["data.purchases"] = list(log.purchases)
     sets["data.segments"] = list(log.segments)
+    sets["data.rates"] = dict(log.rates)
     sets["data.exclude"] = {name: rule.model_dump() for name, rule in log.exclude.items()}
     sets |= {f"data.known_lag.{name}": f"{lag}d" for name, lag in log.known_lag.items()}
     return Config.read(config.to_dict(), sets, {})

@@ -122,8 +122,9 @@ def _as_lines(place: Path | None, drifts: tuple[Drift, ...]) -> list[str]:
 def _read_as(settings: DataSettings) -> list[str]:
     """What a file or folder does not say itself."""
     money = f", money in {settings.currency}" if settings.currency else ""
+    rates = f", converted from {', '.join(settings.rates)}" if settings.rates else ""
     rules = f", without {', '.join(settings.exclude)}" if settings.exclude else ""
-    return [f"read in days of {settings.timezone}{money}{rules}"]
+    return [f"read in days of {settings.timezone}{money}{rates}{rules}"]
 
 
 def _save(out: Path, told: dict[str, Any], text: str) -> None:

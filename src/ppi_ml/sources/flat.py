@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from ppi_ml.exclude_rule import ExcludeRule
 
 _NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
+_AS_NAMED: Mapping[str, str] = MappingProxyType({})
 
-__all__ = ["SOURCE", "is_flat", "read", "renamed", "split"]
+__all__ = ["SOURCE", "is_flat", "read", "renamed", "split", "unfolded"]
 
 
 def split(
@@ -102,6 +103,23 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         _flat_table(settings), zone=settings.timezone, lags=settings.lags, rules=settings.exclude
     )
     return beside(lines, raw)
+
+
+def unfolded(
+    raw: dict[str, RawTable],
+    zone: str,
+    lags: Mapping[str, int],
+    rules: Mapping[str, ExcludeRule],
+    columns: Mapping[str, str] = _AS_NAMED,
+) -> dict[str, RawTable]:
+    """The tables, with those that a flat table holds in its place; the same if there is none."""
+    lines = raw["order_lines"]
+    if columns:
+        lines = replace(lines, frame=renamed(lines.frame, columns))
+    if not is_flat(lines.frame.columns):
+        return raw
+    others = {name: table for name, table in raw.items() if name != "order_lines"}
+    return beside(split(lines, zone=zone, lags=lags, rules=rules), others)
 
 
 def beside(flat: Mapping[str, RawTable], others: Mapping[str, RawTable]) -> dict[str, RawTable]:
