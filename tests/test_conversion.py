@@ -1,10 +1,12 @@
 """`data.rates`: money of other currencies is that of the log, as if the shop had converted it."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import PRESENT
+from tests.loadings import SMALL, check_requests, from_folder, how_read, shop_of
 from typer.testing import CliRunner
 
 import ppi_ml
@@ -12,7 +14,6 @@ from ppi_ml import bundle as bundles
 from ppi_ml import cli, inputs
 from ppi_ml.config import Config
 from ppi_ml.errors import ConfigError, DataError, UsageError
-from ppi_ml.events import RawTable, load_tables
 from ppi_ml.scoring import Scorer
 from ppi_ml.training import train
 
@@ -190,6 +191,7 @@ def test_the_log_is_that_of_a_shop_that_converted_first(bought, paid, text):
         ({"USD": float("inf")}, "EUR", "USD: expected a number above 0"),
         ({"USD": True}, "EUR", "USD: expected a number above 0"),
         ({"USD": "0.92"}, "EUR", "USD: expected a number above 0"),
+        ({"USD": 10**400}, "EUR", "USD: expected a number above 0"),
         (["USD"], "EUR", "expected a rate for each currency, such as {USD: 0.92}"),
     ],
 )
@@ -199,6 +201,33 @@ def test_a_rate_that_cannot_be_is_refused(rates, currency, message):
     data = {"source": "cdnow", "currency": currency, "rates": rates}
     with pytest.raises(ConfigError, match=r"^data\.rates"):
         Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+
+
+def test_a_rate_may_be_a_number_of_numpy():
+    rates = {"USD": np.float32(0.5), "GBP": np.int64(2)}
+    assert load(MIXED, rates).rates == {"GBP": 2.0, "USD": 0.5}
+
+
+def test_the_currency_of_the_log_may_be_written_in_small_letters():
+    data = {"source": "cdnow", "currency": "eur ", "rates": RATES}
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    assert config.data.currency == "EUR"
+    log = load(MIXED, currency=" eur")
+    assert log.currency == "EUR"
+    assert log.fingerprint == load(MIXED).fingerprint
+    with pytest.raises(UsageError, match="rates: EUR is the currency of the log"):
+        load(MIXED, {"EUR": 1.0}, "eur")
+    with pytest.raises(UsageError, match="rates: the currency of the log is needed as well"):
+        load(MIXED, currency=" ")
+    with pytest.raises(UsageError, match='currency: expected a code such as "EUR", got 3'):
+        load(MIXED, currency=3)
+
+
+def test_a_column_of_currencies_that_is_no_text_is_named_with_its_table():
+    odd = MIXED["refunds"].with_columns(currency=pl.Series([["GBP"], ["EUR"]]))
+    for rates in (RATES, None):
+        with pytest.raises(DataError, match=r"^refunds: column currency holds List"):
+            load(MIXED | {"refunds": odd}, rates)
 
 
 def test_a_currency_that_is_wrong_itself_is_told_alone():
@@ -276,17 +305,10 @@ def test_a_flat_table_pays_back_in_the_currency_of_its_line(tmp_path):
 
 
 # ------------------------------------------------------------------ the bundle knows them
-SMALL = {
-    "target.horizon": "60d", "tune.trials": 1, "folds.train_cutoffs": 3, "model.max_rows": 10_000,
-    "model.processes": ["mbg_nbd"], "model.stages": "process+glm", "baselines": ["base_rate"],
-    "engine.threads": 1,
-}  # fmt: skip
 
 
-def shop_of(frames, rates=RATES):
-    raw = {name: RawTable(frame, observed_from="2018-01-01", observed_until="2020-01-01")
-           for name, frame in frames.items()}  # fmt: skip
-    return load_tables(raw, timezone="Europe/London", currency="EUR", rates=rates)
+def converted(frames, rates=RATES):
+    return shop_of(frames, currency="EUR", rates=rates)
 
 
 def bought_in(frames, *codes):
@@ -301,7 +323,7 @@ def trained_on_both(make_shop, tmp_path_factory):
     """(run, scorer, frames) of a model of a shop that sells in USD and EUR."""
     frames = bought_in(make_shop(seed=1, customers=250, quitters=True), "USD", "EUR", "GBP")
     out = {"output.folder": str(tmp_path_factory.mktemp("runs"))}
-    run = train(shop_of(frames), target="churn", settings=SMALL | out, track=False)
+    run = train(converted(frames), target="churn", settings=SMALL | out, track=False)
     return run, Scorer.load(run.bundle), frames
 
 
@@ -314,34 +336,28 @@ def test_the_bundle_records_the_rates(trained_on_both):
 
 def test_a_folder_is_read_with_the_rates_of_the_bundle(trained_on_both, tmp_path):
     run, scorer, frames = trained_on_both
-    for name, frame in frames.items():
-        frame.write_parquet(tmp_path / f"{name}.parquet")
-    found = inputs.data_settings(tmp_path, scorer.config.data)
-    log = inputs.load_log(found, now=PRESENT)
-    got, expected = (found.tables["order_lines"].frame for found in (log, shop_of(frames)))
+    log = from_folder(scorer, frames, tmp_path)
+    got, expected = (found.tables["order_lines"].frame for found in (log, converted(frames)))
     assert got["unit_price"].equals(expected["unit_price"])
-    args = ["validate", str(tmp_path), "--against", str(run.folder), "--quiet"]
-    told = CliRunner().invoke(cli.app(), args).stdout.splitlines()
-    assert told[-1] == "read in days of Europe/London, money in EUR, converted from GBP, USD"
+    told = "read in days of Europe/London, money in EUR, converted from GBP, USD"
+    assert how_read(run, tmp_path) == told
     out = tmp_path / "scores.csv"
     args = ["score", "--model", str(run.bundle), "--data", str(tmp_path), "--out", str(out),
             "--cutoff", "2019-12-01", "--quiet"]  # fmt: skip
     scored = CliRunner().invoke(cli.app(), args)
     assert scored.exit_code == 0, scored.output
     assert "rates" not in scored.output
-    frame = scorer.score(shop_of(frames), "2019-12-01")
+    frame = scorer.score(converted(frames), "2019-12-01")
     read = pl.read_csv(out)
     assert read["churn_probability"].to_list() == pytest.approx(list(frame["churn_probability"]))
 
 
 def test_a_request_is_answered_like_the_batch(trained_on_both):
     _, scorer, frames = trained_on_both
-    scores = scorer.score(shop_of(frames), "2020-01-01", everyone=True).set_index("customer_id")
-    for customer in scores.index[:3]:
-        own = {name: frame.filter(customer_id=customer) for name, frame in frames.items()}
-        said = scorer.one(own, "2020-01-01").values["churn_probability"]
-        assert said == pytest.approx(scores.loc[customer, "churn_probability"], abs=1e-9)
-    foreign = own["order_lines"].with_columns(currency=pl.lit("CHF"))
+    customers = frames["order_lines"]["customer_id"]
+    check_requests(scorer, converted(frames), frames, customers.unique().sort())
+    own = frames["order_lines"].filter(customer_id=customers[0])
+    foreign = own.with_columns(currency=pl.lit("CHF"))
     with pytest.raises(DataError, match="column currency holds CHF; expected EUR only"):
         scorer.one({"order_lines": foreign}, "2020-01-01")
 
@@ -349,7 +365,7 @@ def test_a_request_is_answered_like_the_batch(trained_on_both):
 def test_a_log_that_was_loaded_with_other_rates_is_told(trained_on_both):
     _, scorer, frames = trained_on_both
     euros = frames | {"order_lines": frames["order_lines"].drop("currency")}
-    logs = [shop_of(frames), shop_of(frames, RATES | {"USD": 0.9}), shop_of(euros, {})]
+    logs = [converted(frames), converted(frames, RATES | {"USD": 0.9}), converted(euros, {})]
     found = [
         [n for n in scorer.score(log, "2020-01-01").attrs["notes"] if n.startswith("rates")]
         for log in logs
@@ -359,7 +375,7 @@ def test_a_log_that_was_loaded_with_other_rates_is_told(trained_on_both):
 
 
 def test_a_training_takes_the_rates_of_a_log_and_contradicts_none(make_shop):
-    log = shop_of(bought_in(make_shop(customers=60), "USD", "EUR", "GBP"))
+    log = converted(bought_in(make_shop(customers=60), "USD", "EUR", "GBP"))
     asked = {"data.currency": "EUR", "data.rates": {"USD": 0.5}}
     with pytest.raises(UsageError, match=r"data\.rates: the log that is given was loaded other"):
         train(log, settings=SMALL | asked)

@@ -63,6 +63,24 @@ def test_a_column_of_our_name_for_it_is_not_taken_for_it():
     assert any("segment_plan (not mapped)" in note for note in log.report.notes)
 
 
+def test_two_columns_of_which_one_is_called_what_the_log_calls_the_other_are_both_read():
+    people = PEOPLE.with_columns(segment_plan=pl.Series(["x", "y"]))
+    frame = load(people, segments=["plan", "segment_plan"]).tables["customers"].frame
+    assert frame["segment_plan"].to_list() == ["north", None]
+    assert frame["segment_segment_plan"].to_list() == ["x", "y"]
+
+
+def test_a_number_is_the_same_word_where_another_is_missing():
+    """A frame makes floats of whole numbers as soon as one of them is missing."""
+    words = [
+        load(PEOPLE.with_columns(plan=pl.Series(plans, dtype=kind)), segments=["plan"])
+        .tables["customers"].frame["segment_plan"].to_list()
+        for plans, kind in (([1, 2], pl.Int64), (["1", None], pl.String), ([1, None], pl.Float64),
+                            ([0.5, float("nan")], pl.Float32))
+    ]  # fmt: skip
+    assert words == [["1", "2"], ["1", None], ["1", None], ["0.5", None]]
+
+
 def test_a_column_of_another_name_is_mapped():
     theirs = PEOPLE.rename({"loyalty_tier": "Loyalty Tier"})
     log = load(theirs, segments=["loyalty_tier"],
@@ -93,6 +111,11 @@ def test_a_name_that_cannot_be_is_refused(names, wrong):
              "target": {"name": "churn"}}  # fmt: skip
     with pytest.raises(ConfigError, match=f"data.segments: .*{wrong}"):
         Config.read(whole, environ={})
+
+
+def test_names_that_can_be_read_but_once_are_refused():
+    with pytest.raises(UsageError, match="as a list"):
+        load(segments=(name for name in NAMED))
 
 
 @pytest.fixture

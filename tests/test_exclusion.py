@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import bazaar
 from tests.conftest import PRESENT
+from tests.loadings import SMALL, check_requests, from_folder, how_read, shop_of
 from typer.testing import CliRunner
 
 import ppi_ml
@@ -268,6 +270,30 @@ def test_a_rule_has_a_name_that_can_be_shown(name):
         load(SHOP, {name: TESTS})
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([TESTS], r"^exclude: expected a section of names and values, got \["),
+        ("test", "^exclude: expected a section of names and values"),
+        ({"t": "test"}, "^exclude.t: expected a section with table, column, .*, got"),
+        ({"t": [TESTS]}, "^exclude.t: expected a section with table, column"),
+        ({"t": None}, "^exclude.t: expected a section with .*, got null"),
+        ({1: TESTS}, "^exclude.1: expected text as a name; write it in quotes$"),
+    ],
+)
+def test_rules_of_another_shape_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        load(SHOP, given)
+    whole = {"data": {"source": "cdnow", "exclude": given}, "target": {"name": "churn"}}
+    with pytest.raises(ConfigError, match=message.replace("^", r"^data\.")):
+        Config.read(whole, environ={})
+
+
+def test_a_rule_may_be_made_already():
+    (rule,) = rules({"t": TESTS}).values()
+    assert load(SHOP, {"t": rule}).report.tables == load(SHOP, {"t": TESTS}).report.tables
+
+
 def test_order_lines_without_the_id_of_an_order_are_refused_as_always():
     lines = rows(line("1", Tags="test"), line("2")).drop("order_id")
     with pytest.raises(DataError, match="order_lines: required column order_id is missing"):
@@ -278,6 +304,15 @@ def test_a_column_of_lists_is_no_text():
     lines = rows(line("1")).with_columns(Tags=pl.Series([["test"]]))
     with pytest.raises(DataError, match=r"exclude: t: column Tags holds List\(String\)"):
         load({"order_lines": lines}, {"t": TESTS})
+    spans = lines.with_columns(Tags=pl.Series([timedelta(1)]))
+    with pytest.raises(DataError, match=r"exclude: t: column Tags holds Duration.*expected text"):
+        load({"order_lines": spans}, {"t": TESTS})
+
+
+def test_an_id_that_is_no_text_is_named_with_its_table():
+    odd = SHOP["shipments"].with_columns(order_id=pl.Series([["1"], ["2"], ["3"]]))
+    with pytest.raises(DataError, match="exclude: t: shipments: column order_id holds List"):
+        load(SHOP | {"shipments": odd}, {"t": TESTS})
 
 
 def test_a_log_of_which_nothing_is_left_is_refused():
@@ -462,11 +497,6 @@ def test_drift_looks_at_the_rows_that_are_wanted():
 
 
 # ------------------------------------------------------------------ the bundle knows them
-SMALL = {
-    "target.horizon": "60d", "tune.trials": 1, "folds.train_cutoffs": 3, "model.max_rows": 10_000,
-    "model.processes": ["mbg_nbd"], "model.stages": "process+glm", "baselines": ["base_rate"],
-    "engine.threads": 1,
-}  # fmt: skip
 BULK = {"bulk": {"table": "order_lines", "column": "quantity", "above": 3}}
 
 
@@ -478,12 +508,6 @@ def trained_without(make_shop, as_log, tmp_path_factory):
     out = {"output.folder": str(tmp_path_factory.mktemp("runs"))}
     run = train(log, target="churn", settings=SMALL | out, track=False)
     return run, Scorer.load(run.bundle), frames
-
-
-def shop_of(frames, **how):
-    raw = {name: RawTable(frame, observed_from="2018-01-01", observed_until="2020-01-01")
-           for name, frame in frames.items()}  # fmt: skip
-    return load_tables(raw, timezone="Europe/London", currency="GBP", **how)
 
 
 def test_the_bundle_records_the_rules(trained_without):
@@ -511,17 +535,8 @@ def test_a_log_that_was_loaded_with_other_rules_is_told(trained_without):
 def test_a_request_is_answered_like_the_batch(trained_without):
     _, scorer, frames = trained_without
     log = shop_of(frames, exclude=rules(BULK))
-    scores = scorer.score(log, "2020-01-01", everyone=True).set_index("customer_id")
     hit = frames["order_lines"].filter(pl.col("quantity") > 3)["customer_id"].unique().sort()
-    for customer in [c for c in hit if c in scores.index][:3]:
-        own = {
-            n: f.filter(
-                customer_id=customer,
-            )
-            for n, f in frames.items()
-        }
-        said = scorer.one(own, "2020-01-01").values["churn_probability"]
-        assert said == pytest.approx(scores.loc[customer, "churn_probability"], abs=1e-9)
+    check_requests(scorer, log, frames, hit)
 
 
 def test_a_request_need_not_have_the_columns_of_a_rule(trained_without):
@@ -542,15 +557,11 @@ def test_the_self_test_is_of_customers_that_no_rule_leaves_out(make_shop, tmp_pa
 
 def test_a_folder_is_read_with_the_rules_of_the_bundle(trained_without, tmp_path):
     run, scorer, frames = trained_without
-    for name, frame in frames.items():
-        frame.write_parquet(tmp_path / f"{name}.parquet")
-    found = inputs.data_settings(tmp_path, scorer.config.data)
-    log = inputs.load_log(found, now=PRESENT)
+    log = from_folder(scorer, frames, tmp_path)
     assert log.exclude == rules(BULK)
     assert not (log.tables["order_lines"].frame["quantity"] > 3).any()
-    args = ["validate", str(tmp_path), "--against", str(run.folder), "--quiet"]
-    told = CliRunner().invoke(cli.app(), args).stdout.splitlines()
-    assert told[-1] == "read in days of Europe/London, money in GBP, without bulk"
+    told = "read in days of Europe/London, money in GBP, without bulk"
+    assert how_read(run, tmp_path) == told
 
 
 def test_a_training_takes_the_rules_of_a_log_and_contradicts_none(shop):

@@ -333,6 +333,24 @@ def test_a_table_of_a_page_and_what_stands_around_it(tmp_path):
     assert path.read_text() == page.replace("| c3 | 1 |\n| c\\|4 | 2 |\n", "")
 
 
+def test_a_header_in_quotes_behind_a_byte_order_mark(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('"customer_id","n"\r\n"c3","1"\r\n"c4","2"\r\n', "utf-8-sig", newline="")
+    assert search(path, Customers(["c3"]), "customer_id") == Found(1, 1, frozenset({"c3"}))
+    remove(path, Customers(["c3"]))
+    assert path.read_bytes() == b'\xef\xbb\xbf"customer_id","n"\r\n"c4","2"\r\n'
+
+
+def test_lines_of_json_without_the_column_that_must_be_there_are_refused(tmp_path):
+    path = tmp_path / "reviews.jsonl"
+    path.write_text('{"client": "c3"}\n\n')
+    with pytest.raises(DataError, match="no line has a customer_id to tell whose it is"):
+        search(path, Customers(["c3"]), "customer_id")
+    assert search(path, Customers(["c3"])) == Found(0, 0)
+    path.write_text("\n")
+    assert search(path, Customers(["c3"]), "customer_id") == Found(0, 0)
+
+
 def test_a_file_without_customers_is_no_business_of_ours(tmp_path):
     (tmp_path / "x.csv").write_text("sku,price\nc3,1\n")
     pl.DataFrame({"sku": ["c3"]}).write_parquet(tmp_path / "x.parquet")

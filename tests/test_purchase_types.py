@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from tests import bazaar, shops
+from tests.loadings import SMALL
 from tests.test_occasion_data import A_LINE, ANYTIME, FAMILIES, matrix, periods_of
 from tests.test_properties import LOGS, build, frames_of, load
 
@@ -22,11 +23,6 @@ from ppi_ml.scoring import Scorer
 from ppi_ml.training import train
 
 BOTH = ("one_off", "subscription")
-SMALL = {
-    "target.horizon": "60d", "tune.trials": 1, "folds.train_cutoffs": 3, "model.max_rows": 10_000,
-    "model.processes": ["mbg_nbd"], "model.stages": "process+glm", "baselines": ["base_rate"],
-    "engine.threads": 1,
-}  # fmt: skip
 
 
 def relabelled(frames):
@@ -125,6 +121,7 @@ def test_why_nothing_is_said_follows(log_of):
         (["replacement"], "replacement is never a purchase"),
         (["abo"], 'expected a list of one_off or subscription, got "abo"'),
         (7, "expected a list of one_off or subscription"),
+        (iter(BOTH), "expected a list of one_off or subscription, such as"),  # read but once
     ],
 )
 def test_what_cannot_be_a_purchase_is_refused_and_why(said, expected, make_shop):

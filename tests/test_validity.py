@@ -1,5 +1,6 @@
 """Products and customers that change: rows with `valid_from`, by hand."""
 
+import re
 from datetime import datetime
 
 import polars as pl
@@ -93,6 +94,27 @@ def test_what_is_to_come_may_be_listed_and_the_log_that_ends_before_does_not_kno
     assert log.until("2019-04-01").tables["products"].frame.height == 3
     assert log.until("2019-03-31").tables["products"].frame["category"].to_list() == ["tea", "tea"]
     assert str(log.products["valid_from"].dropna().iloc[0]) == "2019-04-01 00:00:00+01:00"
+
+
+def test_a_table_of_which_no_row_has_begun_is_told():
+    """Such as one with the day of its export for `valid_from`."""
+    later = [row | {"valid_from": "2020-01-01"} for row in MOVED[:2]]
+    told = (
+        "products: nothing of it is known, because every row begins after 2019-05-02, where the "
+        "log ends; leave valid_from empty where a row always held"
+    )
+    assert told in by_hand(BOUGHT, later).report.notes
+    for some in (MOVED, later[:1] + MOVED[1:2]):
+        assert not any("nothing of it" in note for note in by_hand(BOUGHT, some).report.notes)
+
+
+def test_products_that_begin_after_the_last_order_make_no_pair_and_it_is_told_why():
+    later = [row | {"valid_from": "2020-01-01"} for row in MOVED[:2]]
+    for products, why in ((later, 'is empty, not valid yet (valid_from), or'),
+                          ([{"sku": "t1"}], "is empty, or consumable is no")):  # fmt: skip
+        log = entities.prepared(by_hand(BOUGHT, products), CATEGORY)
+        with pytest.raises(DataError, match=re.escape(why)):
+            entities.in_no_pair(log, CATEGORY)
 
 
 def test_a_log_says_other_things_with_other_beginnings_and_the_same_without():

@@ -69,7 +69,7 @@ def read_id(cells: pl.Series, column: Column) -> Cells:
     if cells.dtype.is_integer():
         return Cells(cells.cast(pl.String), broken=_missing(cells, column))
     if cells.dtype.is_float():
-        return _float_ids(cells.cast(pl.Float64), column)
+        return _float_ids(cells, column)
     text = _as_text(cells, column.name)
     stripped = text.str.strip_chars()
     values = stripped
@@ -189,7 +189,8 @@ def _shown(walls: pl.Series, zone: str) -> pl.Series:
 def _as_text(cells: pl.Series, name: str) -> pl.Series:
     if not (cells.dtype.is_numeric() or cells.dtype in _READ_AS_TEXT):
         raise DataError(f"column {name} holds {cells.dtype}; expected text")
-    return cells.cast(pl.String)
+    # A frame makes floats of whole numbers where one is missing: the word is 1 all the same.
+    return _float_text(cells)[0] if cells.dtype.is_float() else cells.cast(pl.String)
 
 
 def _as_number(cells: pl.Series, name: str) -> tuple[pl.Series, pl.Series]:
@@ -204,13 +205,19 @@ def _as_number(cells: pl.Series, name: str) -> tuple[pl.Series, pl.Series]:
 
 
 def _float_ids(cells: pl.Series, column: Column) -> Cells:
+    values, whole = _float_text(cells)
+    repaired = {"id written as a decimal number": whole}
+    return Cells(values, _missing(values, column), repaired)
+
+
+def _float_text(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """(text, whole numbers without decimals and null where it is no number; those whole rows)."""
     finite = _null_where(cells, ~cells.is_finite())
     whole = ((finite == finite.round()) & (finite.abs() < _LARGEST_EXACT)).fill_null(False)
     values = finite.cast(pl.String).zip_with(
         ~whole, _null_where(finite, ~whole).cast(pl.Int64).cast(pl.String)
     )
-    repaired = {"id written as a decimal number": whole}
-    return Cells(values, _missing(values, column), repaired)
+    return values, whole
 
 
 def _datetimes(cells: pl.Series, name: str, zone: str) -> Times:

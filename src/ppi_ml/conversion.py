@@ -84,7 +84,11 @@ def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
 def _codes(table: Table, frame: pl.DataFrame) -> pl.Series:
     """The currency of each row (n,), null where none is said; no rows where no column says it."""
     for column in _of_currency(table, frame):
-        return cells.read_text(frame[column.name], column).values.str.to_uppercase().alias("code")
+        try:
+            codes = cells.read_text(frame[column.name], column).values
+        except DataError as error:
+            raise DataError(f"{table.name}: {error}") from error
+        return codes.str.to_uppercase().alias("code")
     return pl.Series("code", dtype=pl.String)
 
 

@@ -7,7 +7,7 @@ taken for a column of ours. What is not named is ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ _FEW_WORDS = 20
 
 def problem(names: object) -> str | None:
     """What is wrong with a list of columns that shall become features; None where nothing is."""
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, str) or not isinstance(names, Collection):
         return _EXPECTED
     for name in names:
         if name in TABLES[TABLE].names:
@@ -44,7 +44,7 @@ def problem(names: object) -> str | None:
     return None
 
 
-def checked(names: Iterable[str]) -> tuple[str, ...]:
+def checked(names: Collection[str]) -> tuple[str, ...]:
     """The names, each once and sorted; `UsageError` for a wrong one."""
     if wrong := problem(names):
         raise UsageError(f"segments: {wrong}")
@@ -97,8 +97,8 @@ def named(raw: Mapping[str, RawTable], segments: Sequence[str]) -> dict[str, Raw
             )
     ours = dict(zip(segments, held(segments), strict=True))
     taken = {name: f"{name} (not mapped)" for name in ours.values()}
-    clear = frame.rename(taken, strict=False).rename(ours, strict=False)
-    return {**raw, TABLE: replace(raw[TABLE], frame=clear)}
+    # at once, for one of these columns may be called what the log calls another
+    return {**raw, TABLE: replace(raw[TABLE], frame=frame.rename(taken | ours, strict=False))}
 
 
 def refuse_ids(frame: pl.DataFrame, segments: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ _LINE_OF_OCCASION = "line_of_occasion"
 PRODUCT, GROUP, PACK = "product", "product_group", "pack_e6"
 SIZE, UNIT = "pack_ln", "pack_unit"
 """Of products that change: ln of the size of the pack at the time of a row, and its unit."""
-_WHEN, _TOLD = "_when", "_told"
+_WHEN, _GROUPED = "_when", "_grouped"
 SKUS = "product_skus"
 """Of a row of the table stock: how many skus its product has."""
 GROUPS: Mapping[str, str] = {"sku": "category", "category": "category_group"}
@@ -128,11 +128,11 @@ def _when(name: str, log: EventLog) -> pl.DataFrame:
         return frame
     order = ("customer_id", "order_id")
     lines = log.tables["order_lines"].frame.group_by(order)
-    ordered = lines.agg(_ordered=pl.col("at").min(), _told=pl.col("known").min())
-    then = pl.when(pl.col("_told") <= pl.col("known")).then("_ordered")
+    ordered = lines.agg(_ordered=pl.col("at").min(), _order_known=pl.col("known").min())
+    then = pl.when(pl.col("_order_known") <= pl.col("known")).then("_ordered")
     joined = frame.join(ordered, on=order, how="left", maintain_order="left")
     named = joined.with_columns(pl.coalesce(then, _WHEN).alias(_WHEN))
-    return named.drop("_ordered", "_told")
+    return named.drop("_ordered", "_order_known")
 
 
 def _skus(attributes: pl.DataFrame) -> pl.DataFrame:
@@ -147,10 +147,11 @@ def in_no_pair(log: EventLog, entity: Entity) -> tuple[str, ...]:
     """
     lines = log.tables["order_lines"].frame
     if not lines[PRODUCT].count():
+        later = "not valid yet (valid_from), " if changing(log) else ""
         raise DataError(
-            f'target.product: no order line has a product, because "{entity.product}" is empty, or '
-            "consumable is no, for every line; fill that column, or set target.product to another "
-            "one"
+            f'target.product: no order line has a product, because "{entity.product}" is empty, '
+            f"{later}or consumable is no, for every line; fill that column, or set target.product "
+            "to another one"
         )
     lasting = int(lasts(lines, log).sum())
     unknown = lines[PRODUCT].null_count() - lasting
@@ -195,9 +196,9 @@ def _attributes(log: EventLog, entity: Entity) -> pl.DataFrame:
     known = named(products, entity)
     if changing(log):
         return known.select("sku", VALID_FROM, PRODUCT, SIZE, UNIT)
-    told = known.with_columns(_group(entity).alias(_TOLD), among=among(entity))
-    packed = with_packs(told, usual_packs(known, entity))
-    return packed.select("sku", VALID_FROM, PRODUCT, pl.col(_TOLD).alias(GROUP), PACK)
+    grouped = known.with_columns(_group(entity).alias(_GROUPED), among=among(entity))
+    packed = with_packs(grouped, usual_packs(known, entity))
+    return packed.select("sku", VALID_FROM, PRODUCT, pl.col(_GROUPED).alias(GROUP), PACK)
 
 
 def with_packs(rows: pl.DataFrame, usual: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,7 +93,18 @@ class EventTable:
             yield from _content(column)
 
 
-def with_period(
+def with_periods(
+    raw: Mapping[str, RawTable], admitted: Mapping[str, Admitted], zone: str, cut: Cutoff | None
+) -> dict[str, EventTable]:
+    """The tables with their periods (`_with_period`); `admitted` names the order lines first."""
+    tables: dict[str, EventTable] = {}
+    for name, got in admitted.items():
+        lines = tables.get("order_lines")
+        tables[name] = _with_period(name, raw[name], got, zone, cut, lines)
+    return tables
+
+
+def _with_period(
     name: str,
     raw: RawTable,
     got: Admitted,
@@ -129,6 +140,20 @@ def with_period(
     if start is None or end is None:
         raise DataError(f"{name}: all rows are quarantined")
     return EventTable(name, got.frame, got.granularity, start, end)
+
+
+def to_come(tables: Iterable[EventTable]) -> list[str]:
+    """Notes on tables without dates of which no row has begun where the log ends.
+
+    Rows may be dated ahead, but not all of them: then the day of an export stands in `valid_from`.
+    """
+    return [
+        f"{table.name}: nothing of it is known, because every row begins after {end}, where the "
+        f"log ends; leave {VALID_FROM} empty where a row always held"
+        for table in tables
+        if not table.dated and table.frame.height
+        if not validity.begun(table.frame, (end := table.observed_until).at).height
+    ]
 
 
 def _content(column: pl.Series) -> Iterator[bytes]:

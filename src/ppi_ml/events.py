@@ -12,7 +12,7 @@ from __future__ import annotations
 import calendar
 import hashlib
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -24,7 +24,7 @@ import polars as pl
 from ppi_ml import conversion, customer_columns, exclusion, purchase_types, stated_rates
 from ppi_ml.admission import Terms, admit_all
 from ppi_ml.errors import DataError, UsageError
-from ppi_ml.event_table import EventTable, with_period
+from ppi_ml.event_table import EventTable, to_come, with_periods
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import Cutoff, parse_zone
 from ppi_ml.intake import RawTable
@@ -209,9 +209,9 @@ def load_tables(
     max_quarantined: Limits = MOST_QUARANTINED,
     now: object = None,
     caller: Caller = "config",
-    purchases: Iterable[str] = purchase_types.DEFAULT,
+    purchases: Collection[str] = purchase_types.DEFAULT,
     exclude: Mapping[str, ExcludeRule] = _NO_RULES,
-    segments: Iterable[str] = (),
+    segments: Collection[str] = (),
     rates: Mapping[str, float] = _NO_RATES,
 ) -> EventLog:
     """Raw tables in, a validated log out; its report says what became of every row.
@@ -230,6 +230,7 @@ def load_tables(
     """
     parse_zone(timezone)
     bought = purchase_types.checked(purchases)
+    currency = stated_rates.code(currency)
     worth = stated_rates.checked(rates, currency)
     if "order_lines" not in raw:
         raise DataError(f"the table order_lines is required; got: {', '.join(raw) or 'nothing'}")
@@ -246,10 +247,8 @@ def load_tables(
     terms = Terms(timezone, money, known_lag, max_quarantined, present, caller, kinds)
     report, admitted = admit_all(raw, terms)
     cut = None if until is None else Cutoff.parse(until, timezone)
-    tables: dict[str, EventTable] = {}
-    for name, got in admitted.items():  # the order lines first
-        lines = tables.get("order_lines")
-        tables[name] = with_period(name, raw[name], got, timezone, cut, lines)
+    tables = with_periods(raw, admitted, timezone, cut)
+    report = replace(report, notes=(*report.notes, *to_come(tables.values())))
     log = EventLog(
         tables, timezone, money, report, dict(known_lag), bought, dict(exclude), kinds, worth
     )

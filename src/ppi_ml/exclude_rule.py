@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from ppi_ml.errors import DataError
 from ppi_ml.schema import table_named
+from ppi_ml.section import Number, Section, Whole
 
-_Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Word = Annotated[str, Strict()] | Annotated[bool, Strict()] | Annotated[int, Strict()] | _Number
+Word = Annotated[str, Strict()] | Annotated[bool, Strict()] | Whole | Number
 _LONGEST_NAME = 60
 _NAME = re.compile(rf"\w[\w -]{{0,{_LONGEST_NAME - 1}}}")
 _REFUSED = {
@@ -23,12 +23,8 @@ _REFUSED = {
 }
 
 
-class ExcludeRule(BaseModel):
+class ExcludeRule(Section):
     """Rows to leave out: by a cell that is one of some words, or a number beyond a bound."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
 
     table: str
     """order_lines: the whole order goes; customers: the customer; else the row alone."""
@@ -36,9 +32,9 @@ class ExcludeRule(BaseModel):
     """A column of that table as it is read, whether the log knows it or not."""
     values: Annotated[tuple[Word, ...], Field(min_length=1)] | None = None
     """Words, compared without regard to case; of a cell that lists several, one is enough."""
-    above: _Number | None = None
+    above: Number | None = None
     """Cells above this number."""
-    below: _Number | None = None
+    below: Number | None = None
     """Cells below this number."""
 
     @field_validator("table")

@@ -28,6 +28,7 @@ _TAKES_ALONG = {"order_lines": "order_id", "customers": "customer_id"}
 _OF_ORDERS = ("shipment_id", "ticket_id")
 """What belongs to an order by a row of another table, where a row does not name the order."""
 _SEVERAL = r"[,;|]"
+_NO_WORDS = (pl.Binary, pl.Object, pl.Duration)
 _KEPT = -1
 
 
@@ -147,7 +148,10 @@ class _Book:
     def _id(self, table: str, column: str) -> pl.Series:
         """A column of ids as the log will know them (n,)."""
         if (table, column) not in self._ids:
-            read = cells.read_id(self._frames[table][column], Column(column, "id", "", ""))
+            try:
+                read = cells.read_id(self._frames[table][column], Column(column, "id", "", ""))
+            except DataError as error:
+                raise DataError(f"{table}: {error}") from error
             self._ids[table, column] = read.values
         return self._ids[table, column]
 
@@ -166,7 +170,7 @@ def _matched(rule: ExcludeRule, column: pl.Series) -> pl.Series:
 
 def _says(column: pl.Series, words: tuple[Word, ...]) -> pl.Series:
     """Rows whose cell is one of the words, or lists one of them between commas or the like."""
-    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+    if column.dtype.is_nested() or column.dtype in _NO_WORDS:
         raise DataError(f"column {column.name} holds {column.dtype}; expected text")
     text = column.cast(pl.String)
     cell = text.drop_nulls().unique().to_frame("cell")

@@ -85,7 +85,7 @@ def load(
     theirs = dict(columns or {})
     flat_columns = theirs.pop("flat", {})
     found = raw_tables(tables, theirs, customer_columns.checked(segments))
-    rules = _rules(exclude or {})
+    rules = _rules({} if exclude is None else exclude)
     raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns)
     if (stated or flat_columns) and raw is found:
         raise UsageError(
@@ -96,7 +96,8 @@ def load(
     return load_tables(
         raw, timezone=zone, currency=currency, known_lag=known, until=until,
         max_quarantined=max_quarantined, now=_present(now, zone), caller="load",
-        purchases=purchases, exclude=rules, segments=segments, rates=rates or {},
+        purchases=purchases, exclude=rules, segments=segments,
+        rates={} if rates is None else rates,
     )  # fmt: skip
 
 
@@ -142,9 +143,13 @@ def load_log(
     )
 
 
-def _rules(given: Mapping[str, Mapping[str, object]]) -> dict[str, ExcludeRule]:
-    """Rules of plain values; `UsageError` with every wrong one."""
-    data = {"source": "dataframes", "exclude": {name: dict(rule) for name, rule in given.items()}}
+def _rules(given: object) -> dict[str, ExcludeRule]:
+    """Rules by name, of plain values or made already; `UsageError` with all that is wrong."""
+    plain = given
+    if isinstance(given, Mapping):
+        known = (Mapping, ExcludeRule)
+        plain = {name: dict(r) if isinstance(r, known) else r for name, r in given.items()}
+    data = {"source": "dataframes", "exclude": plain}
     try:
         return Config.read({"data": data, "target": {"name": "churn"}}, environ={}).data.exclude
     except ConfigError as error:

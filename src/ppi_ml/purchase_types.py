@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Literal
 
 from ppi_ml.errors import UsageError
@@ -20,7 +20,7 @@ _NEVER = {
 
 def problem(types: object) -> str | None:
     """What is wrong with a list of types that shall make a purchase; None where nothing is."""
-    if isinstance(types, str) or not isinstance(types, Iterable):
+    if isinstance(types, str) or not isinstance(types, Collection):
         return f"{_EXPECTED}, such as [one_off, subscription]"
     names = list(types)
     if not names:
@@ -33,7 +33,7 @@ def problem(types: object) -> str | None:
     return None
 
 
-def checked(types: Iterable[str]) -> tuple[PurchaseType, ...]:
+def checked(types: Collection[str]) -> tuple[PurchaseType, ...]:
     """The types that make a purchase, each once and in one order; `UsageError` for a wrong one."""
     if wrong := problem(types):
         raise UsageError(f"purchases: {wrong}")

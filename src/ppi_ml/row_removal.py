@@ -179,6 +179,8 @@ class _Text(_Source):
 def _open(path: Path, column: str | None) -> _Source | None:
     kind, separator = path.suffix.lower(), ""
     if kind in _JSON:
+        if column is not None:
+            _refuse_without(path, column)
         return _Text(path, column, False, lambda: _objects(path, column))
     if kind in _TEXT:
         return _Text(path, column, False, lambda: _table_rows(path))
@@ -211,12 +213,11 @@ def _where(path: Path, names: Sequence[str], column: str | None) -> tuple[str, b
 
 
 def _header(path: Path) -> tuple[list[str], str]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # its mark may stand before a quote
         head = file.readline()
         separator = max(SEPARATORS, key=head.count)
         file.seek(0)
-        names = next(csv.reader(file, delimiter=separator), [])
-    return [name.removeprefix("\ufeff") for name in names], separator
+        return next(csv.reader(file, delimiter=separator), []), separator
 
 
 def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | None, str]]:
@@ -249,6 +250,18 @@ def _objects(path: Path, column: str | None) -> Iterator[tuple[str | None, str]]
             names = NAMES if column is None else (column,)
             values = [known[name] for name in names if name in known]
             yield str(values[0]) if values else None, line
+
+
+def _refuse_without(path: Path, column: str) -> None:
+    """`DataError` if a file holds lines of JSON and none of them has the column."""
+    empty = True
+    with _reading(path):
+        for cell, line in _objects(path, column):
+            if cell is not None:
+                return
+            empty = empty and not line.strip()
+    if not empty:
+        raise DataError(f"{path}: no line has a {column} to tell whose it is")
 
 
 def _table_rows(path: Path) -> Iterator[tuple[str | None, str]]:

@@ -20,6 +20,7 @@ from ppi_ml.errors import ConfigError
 
 PREFIX = "PPI_ML_"
 _SHOWN = 60  # characters of a wrong value that a message repeats
+_OF_NAME = "[key]"  # where pydantic says that a name is wrong, and not what it names
 _RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
@@ -192,6 +193,8 @@ def _locate(
     path: list[str] = []
     node = schema
     for part in loc:
+        if part == _OF_NAME:
+            break
         node = _resolve(node, schema)
         if "items" in node and isinstance(part, int):
             node = node["items"]
@@ -214,6 +217,8 @@ def _complaint(
     found: object,
     schema: Mapping[str, Any],
 ) -> str:
+    if error["loc"][-1:] == (_OF_NAME,):
+        return "expected text as a name; write it in quotes"
     match error["type"]:
         case "extra_forbidden":
             return f"unknown setting. {_nearest(path, schema)}"

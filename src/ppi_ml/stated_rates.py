@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from numbers import Real
 
 from ppi_ml.errors import UsageError
 
@@ -12,8 +13,15 @@ _CODE = re.compile(r"[A-Z]{3}")  # ISO 4217
 _EXAMPLE = "{USD: 0.92}"
 
 
+def code(currency: object) -> str | None:
+    """A currency as it is compared: in capital letters; None where none is named."""
+    if not isinstance(currency, str | None):
+        raise UsageError(f'currency: expected a code such as "EUR", got {currency!r}')
+    return (currency or "").strip().upper() or None
+
+
 def problem(rates: object, currency: str | None) -> str | None:
-    """What is wrong with rates into the currency of the log; None where nothing is."""
+    """What is wrong with rates into the currency of the log (`code`); None where nothing is."""
     if not isinstance(rates, Mapping):
         return f"expected a rate for each currency, such as {_EXAMPLE}"
     if rates and currency is None:
@@ -21,16 +29,25 @@ def problem(rates: object, currency: str | None) -> str | None:
             "the currency of the log is needed as well: a rate says what one unit of another is in "
             "it. Set data.currency, in Python currency=..."
         )
-    for code, rate in rates.items():
-        if not isinstance(code, str) or not _CODE.fullmatch(code):
-            return f'expected codes of three capital letters, as in {_EXAMPLE}, got "{code}"'
-        if code == str(currency).upper():
-            return f"{code} is the currency of the log, which needs no rate; leave it out"
-        number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if not number or not math.isfinite(rate) or rate <= 0:
-            expected = f"{code}: expected a number above 0, what 1 {code} is in {currency}"
+    for other, rate in rates.items():
+        if not isinstance(other, str) or not _CODE.fullmatch(other):
+            return f'expected codes of three capital letters, as in {_EXAMPLE}, got "{other}"'
+        if other == currency:
+            return f"{other} is the currency of the log, which needs no rate; leave it out"
+        if not _is_worth(rate):
+            expected = f"{other}: expected a number above 0, what 1 {other} is in {currency}"
             return f'{expected}, got "{rate}"'
     return None
+
+
+def _is_worth(rate: object) -> bool:
+    """Whether it is a number above 0 that can be calculated with."""
+    if isinstance(rate, bool) or not isinstance(rate, Real):
+        return False
+    try:
+        return 0 < float(rate) < math.inf
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def checked(rates: Mapping[str, float], currency: str | None) -> dict[str, float]:
