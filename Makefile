@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest
 STAMP := .venv/.installed
+JOBS ?= 2
+TESTS := -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check slow lowest bench judge timing depletion lock reference clean
@@ -26,8 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install  ## train on the data that ships, in minutes: scorecard, predictions, bundle
 	$(BIN)/ppi-ml demo
 
-test: install  ## the fast tests
-	$(BIN)/python -m pytest
+test: install  ## the fast tests, side by side in JOBS (2) processes
+	$(BIN)/python $(TESTS)
 
 check: install  ## style, types and import rules
 	$(BIN)/ruff check .
@@ -39,7 +41,7 @@ slow: install lowest  ## the tests that take minutes, and all fast ones on the l
 	$(BIN)/python -m pytest -m slow
 
 lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest
+	$(LOWEST)/bin/python $(TESTS)
 
 $(LOWEST)/.installed: pyproject.toml $(STAMP)
 	rm -rf $(LOWEST)
