@@ -15,6 +15,7 @@ from ppi_ml import cli, dry_run, houses, pair_scores, rows, run_outs, scoring, s
 from ppi_ml.config import Config
 from ppi_ml.entities import PAIR, Entity
 from ppi_ml.errors import ConfigError, DataError, IntegrityError, UsageError
+from ppi_ml.models.stocks import Stocks
 from ppi_ml.score_rows import ELIGIBLE, POOLED
 from ppi_ml.scorecard import Scorecard
 from ppi_ml.simulate import Shop
@@ -162,6 +163,21 @@ def test_a_model_is_not_asked_again_about_pairs_that_are_as_usual(scorer, log, e
     )  # fmt: skip
     whole = scorer.curves(plain, end, allow_stale=True).consuming.cumulative
     np.testing.assert_allclose(found, whole, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:deliveries, usage")
+def test_a_stock_that_is_as_usual_is_worked_out_once(scorer, log, end, monkeypatch):
+    few = {name: table for name, table in log.tables.items() if name not in ("deliveries", "usage")}
+    worked, lasting = [], houses.lasting
+    monkeypatch.setattr(
+        houses, "lasting", lambda *given: worked.append(len(given[1])) or lasting(*given)
+    )
+    found = scorer.curves(replace(log, tables=few), end, allow_stale=True).consuming.cumulative
+    once = sum(worked)
+    monkeypatch.setattr(Stocks, "differ", lambda own, _others: np.ones(len(own.since), bool))
+    whole = scorer.curves(replace(log, tables=few), end, allow_stale=True).consuming.cumulative
+    assert len(found) < once < sum(worked) - once
+    np.testing.assert_array_equal(found, whole)
 
 
 # ------------------------------------------------------------------ what is in the house

@@ -67,7 +67,8 @@ def run_out(
         edges: (m + 1,) days, 0 first.
     """
     usual = as_usual(data)
-    there = _lasting(states, usual, stocks(data, _pace(states, usual)), edges)
+    kept = stocks(data, _pace(states, usual))
+    there = _lasting(states, usual, kept, edges)
     larger = data.column(_AMOUNT) - data.column("refills__usual_amount")
     found = np.full((len(data), len(edges)), np.inf)
     for rung in _RUNGS:
@@ -82,8 +83,10 @@ def run_out(
         own = Stocks(
             of_rung.column(_ELAPSED)[:, None], np.exp(of_rung.column("refills__ln_scale"))[:, None]
         )
-        lasts = _lasting(states, usual.take(reached), own, edges)
-        found[reached] = np.minimum(found[reached], moved(plain, lasts, there[reached]))
+        here, other = there[reached], own.differ(kept.take(reached))
+        lasts = here.copy()
+        lasts[other] = _lasting(states, usual.take(reached).take(other), own.take(other), edges)
+        found[reached] = np.minimum(found[reached], moved(plain, lasts, here))
     return found
 
 

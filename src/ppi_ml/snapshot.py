@@ -34,6 +34,8 @@ def is_purchase(log: EventLog) -> pl.Expr:
 
 def without_cancelled(lines: pl.DataFrame, called_off: pl.DataFrame) -> pl.DataFrame:
     """The order lines that were not called off; a cancellation without a line is of all lines."""
+    if called_off.is_empty():
+        return lines
     order = ("customer_id", "order_id")
     whole = called_off.filter(pl.col("line_id").is_null()).select(order)
     kept = lines.join(whole, on=order, how="anti", maintain_order="left")

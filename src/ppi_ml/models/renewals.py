@@ -43,7 +43,8 @@ _LEAST_PAIRS = 20
 _PRIOR_SD: FloatArray = np.array([10.0, 3.0, 3.0, 0.7, 3.0, 1.5])
 _REACH: FloatArray = np.array([20.0, 8.0, 8.0, 2.5, 8.0, 5.0])
 _START_SPREAD, _START_LAPSE, _START_FIRMNESS = 0.3, 0.1, 5.0
-_CELLS = 2_000_000
+_CELLS = 200_000
+"""Numbers worked on together, few enough to stay near the processor."""
 _SMALLEST = 1e-300
 
 

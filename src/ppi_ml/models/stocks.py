@@ -19,7 +19,7 @@ from ppi_ml.models.renewals import Refills, levels
 
 FloatArray = npt.NDArray[np.float64]
 
-_CELLS, _SMALLEST = 400_000, 1e-300
+_CELLS, _SMALLEST = 200_000, 1e-300
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,14 @@ class Stocks:
     since: FloatArray
     scale: FloatArray
 
-    def take(self, rows: slice) -> Stocks:
+    def take(self, rows: slice | npt.NDArray[np.bool_]) -> Stocks:
         """Some of the pairs."""
         return Stocks(self.since[rows], self.scale[rows])
+
+    def differ(self, others: Stocks) -> npt.NDArray[np.bool_]:
+        """Whether a pair has another stock than in `others` (n,), by any guess."""
+        apart = (self.since != others.since) | (self.scale != others.scale)
+        return np.asarray(apart.any(axis=1))
 
 
 _TRICKLE = 1e-6
