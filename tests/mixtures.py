@@ -86,12 +86,13 @@ def cox_of(rows, settings=SETTINGS):
 
 
 def mixture_of(rows, members=MEMBERS, newest_seen=2):
-    """A mixture; `staged` has all three stages, `newest` no season and no trees."""
-    plain = replace(SETTINGS, season=False)
+    """A mixture; `staged` has all three stages, `newest` no season and the same trees."""
+    plain, staged = replace(SETTINGS, season=False), staged_of(rows)
+    newest = Hazard(plain, glm_of(rows, plain, seed=5), staged.trees)
     return Mixture(
-        staged_of(rows),
+        staged,
         cox_of(rows) if "cox" in members else None,
-        Hazard(plain, glm_of(rows, plain, seed=5), None) if "newest" in members else None,
+        newest if "newest" in members else None,
         newest_seen,
         1.0 if "processes" in members else 0.0,
         Hazard(SETTINGS, glm_of(rows, seed=6), None) if "seasonal" in members else None,

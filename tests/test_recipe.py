@@ -54,7 +54,7 @@ def told(mixture):
         "staged": [staged.glm and staged.glm.to_dict(), staged.trees and staged.trees.text],
         "cox": proportional
         and [proportional.baseline.tolist(), proportional.trees and proportional.trees.text],
-        "newest": newest and [newest.glm.to_dict(), newest.trees, mixture.newest_seen],
+        "newest": newest and [newest.glm.to_dict(), mixture.newest_seen],
     }
 
 
@@ -150,11 +150,18 @@ def test_a_fit_repeats_and_another_seed_draws_other_rows(material, plan):
     assert one.hazard.glm.to_dict() != other.hazard.glm.to_dict()
 
 
-def test_whole_rows_are_drawn_where_there_are_too_many(material, plan):
+def test_rows_are_drawn_where_there_are_too_many_then_their_quiet_intervals(material, plan):
     everything = recipe.smooth(material, plan.outer, recipe_of(), 10**9)
+    n, made = len(everything.rows), everything.intervals
     some = recipe.smooth(material, plan.outer, recipe_of(), 2000)
-    assert len(some.intervals) == pytest.approx(2000, rel=0.25)
-    assert len(everything.rows) > len(some.rows) == len(np.unique(some.intervals.row))
+    assert len(some.intervals) == pytest.approx(2000, rel=0.2)
+    assert len(np.unique(some.intervals.row)) == len(some.rows) < n
+    few = recipe.smooth(material, plan.outer, recipe_of(), 500)
+    assert len(few.intervals) == pytest.approx(500, rel=0.2)
+    assert len(few.rows) == pytest.approx(n / 4, rel=0.2)
+    for drawn in (some, few):
+        watched = made.exposure.sum() * len(drawn.rows) / n
+        assert drawn.intervals.exposure.sum() == pytest.approx(watched, rel=0.1)
 
 
 def test_a_season_needs_a_year_and_a_half(material, plan):
@@ -287,9 +294,10 @@ def test_the_newest_learns_from_the_newest_ripe_snapshot_alone(material, plan, f
     here = np.arange(len(data))[data.rows_at(ripe[-1])]
     own = hazard.fit_smooth(
         rows.build(data.at(ripe[-1:]), material.states, settings.edges),
-        waits.days[here], waits.observed[here], fitted.newest.settings,
+        waits.days[here], waits.observed[here], fitted.newest.settings, fitted.staged.trees,
     )  # fmt: skip
     assert fitted.newest.glm.to_dict() == own.hazard.glm.to_dict()
+    assert fitted.newest.trees is fitted.staged.trees
 
 
 def test_proportional_hazards_take_the_season_from_staged(material, plan, fitted):

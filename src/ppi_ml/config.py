@@ -148,7 +148,8 @@ class ModelSettings(Section):
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
     """Curves only: those that are averaged; auto: all, on small logs staged and processes."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
-    """Person-intervals above which rows (customer, cutoff) are sampled, whole and by hash."""
+    """Person-intervals above which rows (customer, cutoff) and, with fewer than a quarter of them
+    left, intervals without a purchase are sampled, by hash."""
     max_customers: Count = 50_000
     """Curves only: customers above which some are drawn, by hash, to learn from and to be judged
     on; everybody is scored."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -134,7 +135,7 @@ class Dataset:
         """The rows of some of the cutoffs, earliest first."""
         chosen = tuple(sorted(cutoffs))
         slices = [self.rows_at(c) for c in chosen]
-        rows = np.concatenate([np.arange(s.start, s.stop) for s in slices])
+        rows = _joined(slices)
         return replace(
             self,
             cutoffs=chosen,
@@ -358,6 +359,13 @@ def build_features(
     asked_for = "all" if families is None else families
     chosen = _families(asked_for, entity=entity, segments=log.segments)
     return build(log, instants, chosen, entity=about).to_pandas()
+
+
+def _joined(slices: Sequence[slice]) -> slice | NDArray[np.int64]:
+    """The rows of some slices; one slice where they lie side by side, which copies nothing."""
+    if all(one.stop == then.start for one, then in pairwise(slices)):
+        return slice(slices[0].start, slices[-1].stop)
+    return np.concatenate([np.arange(s.start, s.stop) for s in slices])
 
 
 def catalogue(chosen: Sequence[Family]) -> list[dict[str, str]]:

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from ppi_ml.errors import IntegrityError, UsageError
 from ppi_ml.models import terms
-from ppi_ml.models.covariates import Rows, sample_rows
+from ppi_ml.models.covariates import Rows
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.models.terms import GLM, LEVEL, LIMITS, PROCESS, SEASON, TREES, Terms
+from ppi_ml.models.thinning import draw_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +136,7 @@ def typical_rows(
 
     `key` and `day` (n,) as in `covariates.Rows`; which rows may be drawn is for the caller.
     """
-    return sample_rows(key, day, np.zeros(len(key)), (0.0, 1.0), most, seed)
+    return draw_rows(key, day, most / max(len(key), 1), seed)
 
 
 def reference(mixture: Mixture, rows: Rows) -> Reference:

@@ -201,8 +201,8 @@ def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, 
             paced=bool(glm["cox"]["paced"]),
         )
     if glm["newest"] is not None:
-        alone = replace(settings, season=False, stages=hazard.STAGES[1])
-        newest = hazard.Hazard(alone, PoissonGlm.from_dict(glm["newest"]), None)
+        alone = replace(settings, season=False)
+        newest = hazard.Hazard(alone, PoissonGlm.from_dict(glm["newest"]), staged.trees)
     if glm["seasonal"] is not None:
         with_season = replace(settings, season=True, stages=hazard.STAGES[1])
         seasonal = hazard.Hazard(with_season, PoissonGlm.from_dict(glm["seasonal"]), None)

@@ -16,12 +16,14 @@ from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
 from ppi_ml.models import covariates, cox, hazard
+from ppi_ml.models.boost import Trees
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import Hazard, Smooth
 from ppi_ml.models.intervals import interval_edges
 from ppi_ml.models.mixture import WEIGHTS, Mixture
+from ppi_ml.models.thinning import draw_rows, thinning
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold, reach_of
 
@@ -30,6 +32,8 @@ SEASON_NEEDS_DAYS = 548
 SEASON_SEEN_DAYS = 365
 """From then on a season can be guessed at: not for the whole curve, but for one member of it."""
 _EVENTS_PER_INTERVAL = 50
+_NEWEST_INTERVALS = 150_000
+"""One snapshot has the luck of one date; a regression gains nothing from more of it."""
 
 STAGED, THREE, HEDGED, HALVES = (
     "staged", "staged+cox+newest", "staged+cox+newest+processes+seasonal", "staged+processes",
@@ -130,7 +134,7 @@ def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe
         return Mixture(staged)
     if recipe.members == HALVES:
         return Mixture(staged, processes=WEIGHTS["staged"])
-    newest, seen = _newest(material, fold, staged.settings)
+    newest, seen = _newest(material, fold, staged)
     # What no season can be told from yet, and what no snapshot has seen, the processes hedge.
     unsure = newest is None or not staged.settings.season
     hedged = recipe.members == HEDGED
@@ -188,13 +192,13 @@ def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard |
     return hazard.fit_smooth(started.rows, started.days, started.observed, alone).hazard
 
 
-def _newest(
-    material: Material, fold: Fold, settings: covariates.Settings
-) -> tuple[Hazard | None, int]:
+def _newest(material: Material, fold: Fold, staged: Hazard) -> tuple[Hazard | None, int]:
     """The member `newest` and how many intervals its snapshot has seen; None if none is ripe.
 
-    It has no season: one snapshot cannot tell a date from an interval.
+    It has no season: one snapshot cannot tell a date from an interval. Nor could it teach trees, so
+    it takes those of `staged`.
     """
+    settings = staged.settings
     usable = material.states.usable(fold.train)
     ripe = [c for c in usable if material.sight(c, fold.end) >= material.horizon]
     if not ripe:
@@ -203,8 +207,9 @@ def _newest(
     waits = labels.durations(data, material.log, fold.end, material.settling)
     if not waits.observed.any():
         return None, 0
-    alone = replace(settings, season=False, stages=hazard.STAGES[1])
-    fitted = _smooth(material, data, waits, alone, material.max_rows)
+    alone = replace(settings, season=False)
+    most = min(material.max_rows, _NEWEST_INTERVALS)
+    fitted = _smooth(material, data, waits, alone, most, staged.trees)
     seen = np.asarray(settings.edges[1:]) <= material.sight(ripe[-1], fold.end)
     return fitted.hazard, int(seen.sum())
 
@@ -215,16 +220,16 @@ def _smooth(
     durations: Durations,
     settings: covariates.Settings,
     most: int,
+    trees: Trees | None = None,
 ) -> Smooth[Rows]:
-    chosen = covariates.sample_rows(
-        rows.keys(data), data.day, durations.days, settings.edges, most, material.seed
-    )
-    if len(chosen) < len(data):
+    shares = thinning(durations.days, durations.observed, settings.edges, most)
+    if shares.rows < 1:
         mask = np.zeros(len(data), dtype=np.bool_)
-        mask[chosen] = True
+        mask[draw_rows(rows.keys(data), data.day, shares.rows, material.seed)] = True
         data, durations = data.take(mask), durations.take(mask)
     inputs = rows.build(data, material.states, settings.edges)
-    return hazard.fit_smooth(inputs, durations.days, durations.observed, settings)
+    thin = replace(settings, quiet=shares.quiet)
+    return hazard.fit_smooth(inputs, durations.days, durations.observed, thin, trees)
 
 
 def typical(material: Material, fold: Fold, model: Mixture) -> explain.Reference:

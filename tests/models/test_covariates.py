@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from ppi_ml.models import covariates
-from ppi_ml.models.covariates import RECENT_DAYS, Rows, Settings, process_hazards, sample_rows
+from ppi_ml.models.covariates import RECENT_DAYS, Rows, Settings, process_hazards
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.histories import Histories
-from ppi_ml.models.intervals import expand
 
 EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
 ROWS = Rows(  # one customer who bought once, one who bought three times
@@ -44,37 +43,6 @@ def test_process_hazards_stay_finite_where_a_process_says_never_or_at_once():
     assert np.isfinite(found).all()
     assert found[0].tolist() == [-14.0, -14.0]
     assert found[1, 0] == 3.0
-
-
-def draw_rows(n=5000, seed=12):
-    draw = np.random.default_rng(seed)
-    return draw.integers(0, 2**32, n), draw.integers(0, 20, n) * 30.0, draw.uniform(1, 60, n)
-
-
-def test_all_rows_are_taken_when_they_fit():
-    key, day, days = draw_rows()
-    assert sample_rows(key, day, days, EDGES, 10**6, 1).tolist() == list(range(5000))
-
-
-def test_about_as_many_intervals_as_asked_for_are_taken():
-    key, day, days = draw_rows()
-    chosen = sample_rows(key, day, days, EDGES, 4000, 1)
-    made = expand(days[chosen], np.zeros(len(chosen), bool), EDGES, day_granularity=False)
-    assert len(made) == pytest.approx(4000, rel=0.1)
-
-
-def test_a_draw_depends_on_customer_cutoff_and_seed_alone():
-    key, day, days = draw_rows()
-    order = np.random.default_rng(0).permutation(len(key))
-
-    def draw(positions, seed=1):
-        found = sample_rows(key[positions], day[positions], days[positions], EDGES, 4000, seed)
-        return set(positions[found].tolist())
-
-    assert draw(order) == draw(np.arange(len(key)))
-    assert draw(order, seed=2) != draw(order)
-    one_cutoff = sample_rows(key, np.zeros(5000), days, EDGES, 4000, 1)
-    assert set(one_cutoff.tolist()) != draw(np.arange(5000))
 
 
 @pytest.mark.parametrize("season", [False, True])

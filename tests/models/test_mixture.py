@@ -130,7 +130,7 @@ def test_without_a_season_the_date_of_the_cutoff_says_nothing():
 def test_curves_do_not_depend_on_the_chunk(members, monkeypatch):
     model = cut(members)
     whole = model.cumulative(ROWS)
-    monkeypatch.setattr(mixture, "_CHUNK_INTERVALS", 7 * M)
+    monkeypatch.setattr(mixture, "CHUNK_INTERVALS", 7 * M)
     # one matrix product more or less may differ in the last bit
     assert model.cumulative(ROWS) == pytest.approx(whole, rel=1e-12)
     assert model.cumulative(ROWS.take(slice(17, 18)))[0] == pytest.approx(whole[17], rel=1e-12)

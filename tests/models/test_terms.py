@@ -78,7 +78,9 @@ def test_later_than_the_newest_has_seen_its_terms_are_those_of_the_stages(mixtur
         mine = newest.values[:, :, newest.names.index(name)]
         theirs = staged.values[:, :, staged.names.index(name)]
         assert mine[:, seen:].tolist() == theirs[:, seen:].tolist()
-        assert not mine[:, :seen].any() or not name.startswith(("trees:", "glm:season_"))
+        assert not mine[:, :seen].any() or not name.startswith("glm:season_")
+        if name.startswith("trees:"):
+            assert mine.tolist() == theirs.tolist()
 
 
 def test_what_the_bounds_took_away_is_a_term():

@@ -8,8 +8,8 @@ from ppi_ml.baselines._kit import FloatArray, Predict, coarse_edges, ripe_cutoff
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline
 from ppi_ml.models import cox
-from ppi_ml.models.covariates import sample_rows
 from ppi_ml.models.curve import Curves
+from ppi_ml.models.thinning import draw_rows, thinning
 from ppi_ml.problem import Problem
 
 _SETTINGS = {"num_leaves": 8, "learning_rate": 0.05, "min_data_in_leaf": 100, "lambda_l2": 1.0}
@@ -25,9 +25,8 @@ def fit(problem: Problem) -> Predict:
     data, waits, material = problem.data, problem.durations, problem.material
     edges = coarse_edges(problem)
     key = problem.keys(data)
-    chosen = sample_rows(
-        key, data.day, waits.days, edges.tolist(), material.max_rows, material.seed
-    )
+    shares = thinning(waits.days, waits.observed, edges.tolist(), material.max_rows)
+    chosen = draw_rows(key, data.day, shares.rows, material.seed)
     one_stratum = np.zeros(len(chosen), dtype=np.int64)
     model = cox.fit(
         data.trees()[chosen],

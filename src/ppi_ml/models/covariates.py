@@ -110,6 +110,8 @@ class Settings:
     trees: Mapping[str, Any] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
     """Further columns of the regression, where the entity has them."""
+    quiet: float = 1.0
+    """The share of the intervals without an event that a fit looks at; see `thinning`."""
     seed: int = 0
     threads: int = 2
 
@@ -147,31 +149,6 @@ def pace(rows: Rows, settings: Settings) -> FloatArray:
     j = int(np.abs(ends - _SPANS[-1]).argmin())
     hazards = np.exp(mean_of_processes(rows, settings)[:, : j + 1])
     return np.asarray(np.log(hazards @ settings.widths[: j + 1] / ends[j]))
-
-
-def sample_rows(
-    key: IntArray, day: FloatArray, days: FloatArray, edges: Sequence[float], most: int, seed: int
-) -> NDArray[np.int64]:
-    """Whole rows, drawn by hash, that make about `most` person-intervals; all rows if fewer.
-
-    `key`, `day` and `days` (n,) as in `Rows` and `fit`; the draw depends on customer, cutoff and
-    seed alone.
-    """
-    made = np.searchsorted(np.asarray(edges)[1:-1], days, side="left") + 1
-    share = most / max(int(made.sum()), 1)
-    if share >= 1:
-        return np.arange(len(key))
-    return np.flatnonzero(_uniform(key, day, seed) < share)
-
-
-def _uniform(key: IntArray, day: FloatArray, seed: int) -> FloatArray:
-    """A number in [0, 1) that depends on customer, cutoff and seed alone (splitmix64)."""
-    step = seed * 0x9E3779B97F4A7C15 % 2**64
-    state = key.astype(np.uint64) + np.uint64(step)
-    state = state ^ (np.floor(day).astype(np.int64).astype(np.uint64) << np.uint64(33))
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-    return ((state ^ (state >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def glm_columns(

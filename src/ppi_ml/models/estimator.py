@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Self
 
@@ -14,11 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ppi_ml.errors import InputError
 from ppi_ml.models import _arrays, hazard
-from ppi_ml.models.covariates import Settings, sample_rows
+from ppi_ml.models.covariates import Settings
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.intervals import expand, interval_edges
 from ppi_ml.models.matrix import MatrixRows, Scaling
+from ppi_ml.models.thinning import draw_rows, thinning
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -57,7 +59,8 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         lambda_l2: ridge of the trees' leaves.
         prior_sd: of a coefficient, the change of the log hazard per standard deviation of a
             feature. 0.2 suits dozens of related features; few strong ones bear 1.
-        max_rows: person-intervals to learn from; beyond it whole rows are drawn by lot.
+        max_rows: person-intervals to learn from; beyond it rows, and those of their intervals in
+            which nothing happened, are drawn by lot.
         whole_days: events are known by day only: days are whole numbers, 1 is the first day.
         random_state: seed of draws, hold-out and trees.
         threads: of the trees; 0: all there are.
@@ -140,9 +143,9 @@ class HazardModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         key = np.arange(n) if groups is None else _arrays.codes(groups, n)
         key = random.permutation(key.max() + 1)[key]
         day = np.full(n, np.nan) if dates is None else _arrays.day_numbers(dates, n)
-        drawn = sample_rows(
-            key, np.nan_to_num(day), waits.days, settings.edges, self.max_rows, settings.seed
-        )
+        shares = thinning(waits.days, waits.observed, settings.edges, self.max_rows)
+        drawn = draw_rows(key, np.nan_to_num(day), shares.rows, settings.seed)
+        settings = replace(settings, quiet=shares.quiet)
         waits, values = waits.take(drawn), values[drawn]
         mend = "raise max_rows, by which rows are drawn"
         _arrays.require_events(waits, settings.edges[-1], mend)

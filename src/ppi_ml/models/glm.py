@@ -122,17 +122,21 @@ def fit_poisson(
         weights = exposure / exposure.sum()
         columns = _filled(columns, _means(columns, weights))
         centre = np.where(standardise, weights @ columns, 0.0)
-        variance = weights @ columns**2 - (weights @ columns) ** 2
+        squares = np.einsum("n,nq,nq->q", weights, columns, columns)  # columns**2 would be a copy
+        variance = squares - (weights @ columns) ** 2
         spread = np.where(standardise, np.sqrt(np.maximum(variance, 0.0)), 1.0)
         spread = np.where(spread > _SMALLEST_SPREAD, spread, 1.0)
         scaled = (columns - centre) / spread * prior_sd
         if offset is not None:
             exposure = exposure * np.exp(offset)
+        # about one event per unit of it, or the solver would stop sooner where days are long
+        level = np.log(max(events.sum(), 1.0) / exposure.sum())
+        exposure = exposure * np.exp(level)
         # scikit-learn divides the likelihood by the total weight; this alpha is a unit prior
         regression = PoissonRegressor(
             alpha=1.0 / exposure.sum(), solver="newton-cholesky", max_iter=50, tol=1e-6
         )
         regression.fit(scaled, events / exposure, sample_weight=exposure)
     return PoissonGlm(
-        names, centre, spread, regression.coef_ * prior_sd, float(regression.intercept_)
+        names, centre, spread, regression.coef_ * prior_sd, float(regression.intercept_ + level)
     )

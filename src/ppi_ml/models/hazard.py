@@ -24,6 +24,7 @@ from ppi_ml.models.covariates import (
 )
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
 from ppi_ml.models.intervals import PersonIntervals, expand
+from ppi_ml.models.thinning import thinned
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -31,7 +32,10 @@ Matrix = NDArray[np.float32]
 
 STAGES = ("process", "process+glm", "process+glm+trees")
 _PERIOD_DAYS, _PERIOD_PRIOR_EVENTS = 15, 50.0
-_CHUNK_INTERVALS = 400_000
+CHUNK_INTERVALS = 24_000
+"""Worked on together, few enough that every step of the regression finds room in memory that the
+process has already: the columns of 400,000 are 200 MB, and making room for them took half the time.
+"""
 _HELD_CUSTOMERS, _BLOCK_DAYS, _HELD_BLOCKS = 4, 30, 4
 _REFIT_ROUNDS = 1.1
 
@@ -85,25 +89,37 @@ class Hazard:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""
         widths = self.settings.widths
         total = np.zeros((len(rows), len(widths) + 1))
-        step = max(1, _CHUNK_INTERVALS // len(widths))
+        step = max(1, CHUNK_INTERVALS // len(widths))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             log_hazard = self.log_hazard(rows.take(part))
             total[part, 1:] = np.cumsum(np.exp(log_hazard) * widths, axis=1)
         return total
 
-    def log_hazard(self, rows: Inputs) -> FloatArray:
-        """The log hazard (n, m), events per day, in every interval of the curve."""
-        n, m = len(rows), len(self.settings.widths)
+    def log_hazard(self, rows: Inputs, of_trees: FloatArray | None = None) -> FloatArray:
+        """The log hazard (n, m), events per day, in every interval of the curve.
+
+        `of_trees` (n, m) is `tree_score`, where it is known already.
+        """
         if self.glm is None:
             return rows.alone(self.settings)
-        row, interval = np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+        row, interval = self._everywhere(rows)
         columns, _ = rows.smooth(row, interval, self.settings)
-        score = rows.offset(row, interval) + self.glm.log_hazard(columns)
-        if self.trees is not None:
-            inputs, _ = rows.tree_inputs(row, interval, self.settings)
-            score = score + self.trees.score(inputs, self.settings.threads)
-        return np.clip(score, HAZARD_FLOOR, HAZARD_CEILING).reshape(n, m)
+        score = (rows.offset(row, interval) + self.glm.log_hazard(columns)).reshape(len(rows), -1)
+        score += self.tree_score(rows) if of_trees is None else of_trees
+        return np.asarray(np.clip(score, HAZARD_FLOOR, HAZARD_CEILING))
+
+    def tree_score(self, rows: Inputs) -> FloatArray:
+        """What the trees add to the log hazard, (n, m) or (1, 1); 0 without trees."""
+        if self.trees is None:
+            return np.zeros((1, 1))
+        inputs, _ = rows.tree_inputs(*self._everywhere(rows), self.settings)
+        return self.trees.score(inputs, self.settings.threads).reshape(len(rows), -1)
+
+    def _everywhere(self, rows: Inputs) -> tuple[IntArray, IntArray]:
+        """Row and interval (n * m,) of every person-interval of the curve."""
+        n, m = len(rows), len(self.settings.widths)
+        return np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
 
 
 T = TypeVar("T", bound=Inputs)
@@ -113,7 +129,8 @@ T = TypeVar("T", bound=Inputs)
 class Smooth(Generic[T]):
     """The first two stages of a fit, and what further ones go on from.
 
-    `days` and `observed` (n,) as in `fit`; `score` (k,) the log hazard of every person-interval.
+    `days` and `observed` (n,) as in `fit`; `score` (k,) the log hazard of the person-intervals that
+    were looked at.
     """
 
     hazard: Hazard
@@ -125,17 +142,30 @@ class Smooth(Generic[T]):
 
 
 def fit_smooth(
-    rows: T, days: FloatArray, observed: NDArray[np.bool_], settings: Settings
+    rows: T,
+    days: FloatArray,
+    observed: NDArray[np.bool_],
+    settings: Settings,
+    trees: boost.Trees | None = None,
 ) -> Smooth[T]:
-    """Processes and regression; see `fit`."""
-    intervals = expand(days, observed, settings.edges, settings.whole_days)
+    """Processes and regression; see `fit`.
+
+    With `trees` that other rows have taught, the regression is fitted around what these say.
+    """
+    intervals = thinned(
+        expand(days, observed, settings.edges, settings.whole_days),
+        rows.key, np.nan_to_num(rows.day), settings.quiet, settings.seed,
+    )  # fmt: skip
     columns, names = rows.smooth(intervals.row, intervals.interval, settings)
     sd, standardise = _priors(names, settings)
     offset = rows.offset(intervals.row, intervals.interval)
+    if trees is not None:
+        inputs, _ = rows.tree_inputs(intervals.row, intervals.interval, settings)
+        offset = offset + trees.score(inputs, settings.threads)
     glm = fit_poisson(columns, intervals.event, intervals.exposure, names, sd, standardise, offset)
     glm = glm.bounded(columns, _bounded(settings))
     score = offset + glm.log_hazard(columns)
-    return Smooth(Hazard(settings, glm, None), rows, days, observed, intervals, score)
+    return Smooth(Hazard(settings, glm, trees), rows, days, observed, intervals, score)
 
 
 def _bounded(settings: Settings) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ppi_ml.models.covariates import Rows, Settings, mean_of_processes, pace, season_effect
 from ppi_ml.models.cox import Cox
-from ppi_ml.models.hazard import Hazard
+from ppi_ml.models.hazard import CHUNK_INTERVALS, Hazard
 
 FloatArray = NDArray[np.float64]
 
@@ -23,7 +23,6 @@ WEIGHTS: Mapping[str, float] = {
     "staged": 2.0, "cox": 1.0, "newest": 1.0, "processes": 1.0, "seasonal": 1.0,
 }  # fmt: skip
 """Member -> its weight before those that are there are made to add up to 1."""
-_CHUNK_INTERVALS = 400_000
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,11 @@ class Mixture:
 
     `staged` is the hazard in three stages; `cox` proportional hazards by trees, with the season of
     `staged`, starting from the pace of the processes where these know enough lives whole; `newest`
-    the regression alone on the newest snapshot that has seen the whole horizon, of which it saw the
-    first `newest_seen` intervals (later ones are those of `staged`); `processes` the plain mean of
-    the processes' curves, if its weight is above 0; `seasonal` the regression with a season, where
-    the log has seen a year but too little more for `staged` to have one.
+    the regression again, around the trees of `staged`, on the newest snapshot that has seen the
+    whole horizon, of which it saw the first `newest_seen` intervals (later ones are those of
+    `staged`); `processes` the plain mean of the processes' curves, if its weight is above 0;
+    `seasonal` the regression with a season, where the log has seen a year but too little more for
+    `staged` to have one.
     """
 
     staged: Hazard
@@ -64,7 +64,8 @@ class Mixture:
 
     def log_hazards(self, rows: Rows) -> dict[str, FloatArray]:
         """Member -> its log hazard (n, m) in every interval of the curve."""
-        staged = self.staged.log_hazard(rows)
+        of_trees = self.staged.tree_score(rows)
+        staged = self.staged.log_hazard(rows, of_trees)
         found = {"staged": staged}
         if self.cox is not None:
             inputs, _ = rows.standing(self.settings)
@@ -73,7 +74,7 @@ class Mixture:
                 known = known + pace(rows, self.settings)[:, None]
             found["cox"] = self.cox.log_hazard(inputs, known, self.settings.threads)
         if self.newest is not None:
-            newest = self.newest.log_hazard(rows)[:, : self.newest_seen]
+            newest = self.newest.log_hazard(rows, of_trees)[:, : self.newest_seen]
             found["newest"] = np.hstack([newest, staged[:, self.newest_seen :]])
         if self.processes:
             found["processes"] = mean_of_processes(rows, self.settings)
@@ -85,7 +86,7 @@ class Mixture:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""
         widths, weights = self.settings.widths, self.weights
         total = np.zeros((len(rows), len(widths) + 1))
-        step = max(1, _CHUNK_INTERVALS // len(widths))
+        step = max(1, CHUNK_INTERVALS // len(widths))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             total[part, 1:] = mean_curve(

@@ -35,6 +35,7 @@ from ppi_ml.models.hazard import Hazard, Inputs
 from ppi_ml.models.mixture import Mixture
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 LEVEL, PROCESS, SEASON, LIMITS = "level", "process", "season", "limits"
@@ -58,7 +59,8 @@ class Terms:
 
 def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
     """Member -> terms (n, most, q) of its log hazard in the first `most` intervals."""
-    staged = of_hazard(mixture.staged, rows, most)
+    of_trees = of_trees_of(mixture.staged, rows, most)
+    staged = of_hazard(mixture.staged, rows, most, of_trees)
     found = {"staged": staged}
     if mixture.cox is not None:
         settings = mixture.settings
@@ -67,7 +69,7 @@ def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
         start = pace(rows, settings) if mixture.cox.paced else None
         found["cox"] = of_cox(mixture.cox, inputs, names, season[:, :most], start, settings.threads)
     if mixture.newest is not None:
-        newest = of_hazard(mixture.newest, rows, most)
+        newest = of_hazard(mixture.newest, rows, most, of_trees)
         found["newest"] = _spliced(newest, staged, mixture.newest_seen)
     if mixture.processes:
         found["processes"] = _process(mean_of_processes(rows, mixture.settings)[:, :most])
@@ -76,19 +78,35 @@ def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
     return found
 
 
-def of_hazard(model: Hazard, rows: Inputs, most: int) -> Terms:
-    """Terms (n, most, q) of a hazard in stages; an input of its own for every tree column."""
+def of_hazard(
+    model: Hazard, rows: Inputs, most: int, of_trees: Mapping[str, FloatArray] | None = None
+) -> Terms:
+    """Terms (n, most, q) of a hazard in stages; an input of its own for every tree column.
+
+    `of_trees` is `of_trees_of`, where it is known already.
+    """
     n, settings = len(rows), model.settings
     if model.glm is None:
         return _process(rows.alone(settings)[:, :most])
-    row, interval = np.repeat(np.arange(n), most), np.tile(np.arange(most), n)
+    row, interval = _everywhere(n, most)
     columns, _ = rows.smooth(row, interval, settings)
     parts = _of_glm(model.glm, columns)
     parts[PROCESS] = rows.offset(row, interval)
-    if model.trees is not None:
-        inputs, names = rows.tree_inputs(row, interval, settings)
-        _add(parts, _of_trees(model.trees, inputs, names, settings.threads))
+    _add(parts, of_trees_of(model, rows, most) if of_trees is None else of_trees)
     return _bounded({k: np.reshape(v, (n, most)) for k, v in parts.items()}, (n, most))
+
+
+def of_trees_of(model: Hazard, rows: Inputs, most: int) -> dict[str, FloatArray]:
+    """Terms (n * most,) of the trees of a hazard, of which members may share; none without any."""
+    if model.trees is None:
+        return {}
+    inputs, names = rows.tree_inputs(*_everywhere(len(rows), most), model.settings)
+    return _of_trees(model.trees, inputs, names, model.settings.threads)
+
+
+def _everywhere(n: int, most: int) -> tuple[IntArray, IntArray]:
+    """Row and interval (n * most,) of the first `most` intervals of n rows."""
+    return np.repeat(np.arange(n), most), np.tile(np.arange(most), n)
 
 
 def of_cox(
