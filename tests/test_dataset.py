@@ -96,6 +96,17 @@ def test_a_cutoff_among_others_is_the_cutoff_alone(shop):
     assert len(states) == 2
 
 
+def test_some_cutoffs_are_their_rows_which_are_copied_only_where_others_lie_between(shop):
+    days = ("2018-12-01", "2019-03-01", "2019-06-01", "2019-09-01")
+    data = dataset.build(shop, at(shop, *days), dataset.families(["orders"]))
+    for places in ((1, 2), (0, 2), (0, 1, 3)):
+        chosen = data.at([data.cutoffs[i] for i in places])
+        here = np.isin(data.cutoff_index, places)
+        np.testing.assert_array_equal(chosen.values, data.values[here])
+        assert chosen.customers.to_list() == data.customers.filter(here).to_list()
+        assert np.shares_memory(chosen.values, data.values) == (places == (1, 2))
+
+
 def test_given_states_are_replayed_and_not_fitted(shop):
     (cutoff,) = at(shop, "2019-09-01")
     states = {"returns": {"share": 0.5}}

@@ -49,12 +49,13 @@ def again(model, config, folder):
 def mixture(model, members, stages=WITH_TREES, trees=True):
     """The curve cut down to some members beside `staged`, and to some of its stages."""
     full = model.curve
+    staged = hazard.with_stages(full.staged, stages, "gaps" if stages == "process" else None)
     cox = full.cox if trees else replace(full.cox, trees=None)
     return replace(
         full,
-        staged=hazard.with_stages(full.staged, stages, "gaps" if stages == "process" else None),
+        staged=staged,
         cox=cox if "cox" in members else None,
-        newest=full.newest if "newest" in members else None,
+        newest=replace(full.newest, trees=staged.trees) if "newest" in members else None,
         newest_seen=full.newest_seen if "newest" in members else 0,
         processes=2.0 if "halves" in members else float("processes" in members),
         seasonal=full.seasonal if "seasonal" in members else None,
@@ -83,6 +84,8 @@ def test_every_mixture_goes_through_its_files_unchanged(
     back = again(packed, trained[0].config, tmp_path / "bundle")
     assert back.curve.weights == packed.curve.weights
     assert back.curve.newest_seen == packed.curve.newest_seen
+    if back.curve.newest:
+        assert back.curve.newest.trees is back.curve.staged.trees
     one, other = curves(packed), curves(back)
     assert np.isfinite(one).all()
     assert other == pytest.approx(one, rel=1e-12, abs=1e-12)

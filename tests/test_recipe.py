@@ -219,6 +219,8 @@ def test_a_season_of_one_year_has_one_voice(material, plan, trained):
         "season_sin1", "season_cos1", "season_sin2", "season_cos2",
     }  # fmt: skip
     assert fitted.seasonal.trees is None
+    small = recipe.fit(replace(material, max_rows=500), fold, recipe_of(members=HEDGED))
+    assert small.seasonal.settings.quiet == small.settings.quiet < 1
     off = recipe.fit(replace(material, season=False), fold, recipe_of(members=HEDGED))
     assert "seasonal" not in off.weights
     young = replace(log.tables["order_lines"], observed_from=fold.end.plus(-364))
@@ -298,6 +300,16 @@ def test_the_newest_learns_from_the_newest_ripe_snapshot_alone(material, plan, f
     )  # fmt: skip
     assert fitted.newest.glm.to_dict() == own.hazard.glm.to_dict()
     assert fitted.newest.trees is fitted.staged.trees
+
+
+def test_of_the_newest_snapshot_no_more_is_learned_from_than_helps(
+    material, plan, fitted, monkeypatch
+):
+    monkeypatch.setattr(recipe, "_NEWEST_INTERVALS", 60)
+    few = recipe.fit(material, plan.outer, recipe_of(members=THREE))
+    assert few.newest.settings.quiet < 1 == few.settings.quiet
+    assert told(few)["staged"] == told(fitted)["staged"]
+    assert told(few)["newest"] != told(fitted)["newest"]
 
 
 def test_proportional_hazards_take_the_season_from_staged(material, plan, fitted):

@@ -238,6 +238,7 @@ def test_more_rows_than_asked_for_are_drawn_from():
     for most, rows in ((20_000, (1500, 4500)), (7000, (1300, 1700))):
         model = HazardModel(max_rows=most, trees=False).fit(X, y)
         assert rows[0] < model.n_rows_ < rows[1]
+        assert (model.hazard_.settings.quiet < 1) == (most == 7000)
         assert abs(model.predict_survival(X, GRID) - expected).mean() < 0.02
     assert HazardModel(trees=False).fit(X, y).n_rows_ == 6000
 

@@ -134,6 +134,24 @@ def test_the_third_stage_finds_what_only_trees_can_see():
     assert np.corrcoef(truth, np.log(full.cumulative(fresh)[:, -1]))[0, 1] > 0.7
 
 
+def test_a_regression_around_given_trees_mends_what_these_leave():
+    """Other rows taught the trees that half of these buy more often; all buy twice as often."""
+    taught, rows = make_rows(6000, seed=2), make_rows(6000, seed=3)
+    trees = hazard.fit(taught, *waits(np.where(flip(taught), 2 * RATE, RATE / 2)), settings()).trees
+    days, observed = waits(np.where(flip(rows), 4 * RATE, RATE), seed=9)
+    for quiet in (1.0, 0.5):
+        around = hazard.fit_smooth(rows, days, observed, settings(quiet=quiet), trees)
+        model, made = around.hazard, around.intervals
+        assert model.trees is trees
+        found = model.log_hazard(rows)[made.row, made.interval]
+        assert around.score == pytest.approx(found, rel=1e-12)
+        expected = np.exp(found) @ made.exposure
+        assert expected == pytest.approx(made.event.sum(), rel=1e-5)
+    alone = hazard.fit_smooth(rows, days, observed, settings()).hazard
+    gain = likelihood(model, rows, days, observed) - likelihood(alone, rows, days, observed)
+    assert gain > 0.05
+
+
 def test_the_third_stage_is_left_out_where_trees_find_nothing():
     rows = make_rows(3000, seed=4)
     smooth = hazard.fit_smooth(rows, *waits(np.full(3000, RATE)), settings())

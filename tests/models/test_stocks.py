@@ -150,3 +150,12 @@ def test_many_pairs_are_worked_on_in_parts_that_do_not_show(monkeypatch):
     whole = lasting(STATE, MANY, some, DAYS)
     monkeypatch.setattr(stocks, "_CELLS", 14 * len(DAYS) * len(GRID))
     np.testing.assert_allclose(lasting(STATE, MANY, some, DAYS), whole, rtol=1e-13)
+
+
+def test_stocks_differ_where_any_guess_does():
+    guesses = stocks_of((10, 20), (8, 20), (10, 25))
+    alike, one = stocks_of((10, 20), (10, 20), (10, 20)), stocks_of((10, 20))
+    assert guesses.differ(one).tolist() == one.differ(guesses).tolist() == [True]
+    assert alike.differ(one).tolist() == [False]
+    assert stocks_of((10, 20), (8, 20)).differ(one).tolist() == [True]
+    assert stocks_of((10, 20), (10, 25)).differ(one).tolist() == [True]

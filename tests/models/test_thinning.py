@@ -67,6 +67,11 @@ def test_four_quiet_intervals_stay_for_every_event():
 def test_where_most_intervals_hold_an_event_none_of_the_others_is_left_out():
     days, observed = np.tile([2.0, 2.0, 2.0, 8.0], 10), np.ones(40, dtype=bool)
     assert thinning(days, observed, EDGES, 5) == Thinning(5 / 50, 1.0)
+    assert thinning(np.full(40, 2.0), observed, EDGES, 5) == Thinning(5 / 40, 1.0)  # no others
+
+
+def test_of_no_rows_none_is_left_out():
+    assert thinning(np.zeros(0), np.zeros(0, dtype=bool), EDGES, 5) == Thinning(1.0, 1.0)
 
 
 def test_an_event_beyond_the_last_edge_is_none():

@@ -45,11 +45,11 @@ def thinning(
     """
     made = int((np.searchsorted(np.asarray(edges)[1:-1], days, side="left") + 1).sum())
     if most >= _ENOUGH_ROWS * made:
-        return Thinning(min(most / made, 1.0))
+        return Thinning(min(most / max(made, 1), 1.0))
     events = int((observed & (days <= edges[-1])).sum())
     quiet = made - events
     wanted = min(max(_QUIET_PER_EVENT * events, most / _ENOUGH_ROWS - events), quiet)
-    return Thinning(min(most / (events + wanted), 1.0), wanted / quiet)
+    return Thinning(min(most / (events + wanted), 1.0), wanted / quiet if quiet else 1.0)
 
 
 def draw_rows(key: IntArray, day: FloatArray, share: float, seed: int) -> IntArray:
