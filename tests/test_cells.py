@@ -3,12 +3,9 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ppi_ml import cells
 from ppi_ml.errors import DataError
-from ppi_ml.instants import DAY_US, instant_of, wall_of
 from ppi_ml.schema import TABLES, Column
 
 ID = Column("customer_id", "id", "", "quarantined", required=True)
@@ -245,25 +242,6 @@ def test_naive_midnights_are_dates_where_there_are_enough_of_them(rows, dated):
     assert cells.read_times(column, "t", LONDON).dated.all() == dated
     late = pl.concat([column, pl.Series([datetime(2011, 7, 9, 9)])])
     assert not cells.read_times(late, "t", LONDON).dated.any()
-
-
-zones = st.sampled_from([LONDON, "America/Sao_Paulo", "Australia/Lord_Howe", "Pacific/Apia", "UTC"])
-walls = st.lists(st.integers(2 * DAY_US, 80 * 365 * DAY_US), min_size=1, max_size=20)
-
-
-@given(walls, zones)
-def test_whole_columns_agree_with_single_instants(walls, zone):
-    column = pl.Series(walls)
-    instants = cells.instants_of(column, zone)
-    assert instants.to_list() == [instant_of(wall, zone) for wall in walls]
-    assert cells.clock_of(instants, zone).to_list() == [wall_of(i, zone) for i in instants]
-
-
-def test_a_day_of_23_hours_ends_at_its_last_microsecond():
-    noon = pl.Series([at(2011, 3, 27, 12)])
-    assert cells.day_start(noon, LONDON).to_list() == [at(2011, 3, 27)]
-    assert cells.day_end(noon, LONDON).to_list() == [at(2011, 3, 27, 23) - 1]
-    assert cells.days_later(noon, LONDON, 217).to_list() == [at(2011, 10, 30, 13)]
 
 
 @pytest.mark.parametrize("read", [cells.read_id, cells.read_number])

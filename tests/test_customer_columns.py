@@ -1,6 +1,7 @@
 """Segments: columns of customers that a shop names, from the file to the score."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from tests import moments
@@ -48,6 +49,16 @@ def test_what_is_named_is_read_and_the_rest_is_ignored_with_a_hint():
     assert f"customers: ignored columns loyalty_tier, plan, shoe; {hint}" in load().report.notes
     assert set(log.customers["segment_loyalty_tier"]) == {"gold", "silver"}
     assert log.fingerprint != load().fingerprint
+
+
+def test_truths_are_the_same_words_from_a_frame_and_from_its_csv(tmp_path):
+    people = pd.DataFrame({"customer_id": ["a", "b"], "member": [True, False]})
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    logs = [load(source, segments=["member"]) for source in (people, tmp_path / "customers.csv")]
+    assert [log.customers["segment_member"].to_list() for log in logs] == [["true", "false"]] * 2
+    assert logs[0].fingerprint == logs[1].fingerprint
+    told = [log.report.tables["customers"].repaired for log in logs]
+    assert told == [{}, {"truth written with a capital letter": 2}]
 
 
 def test_a_log_without_segments_is_as_it_was():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ppi_ml.clock import clock_of, instants_of
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US
 from ppi_ml.ledger import Ledger
@@ -25,6 +26,7 @@ _MISSING = ("", "nan", "NaN", "None", "none", "NULL", "null", "<NA>", "NaT")
 _OFFSET = r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?)$"
 _READ_AS_TEXT = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Boolean, pl.Date)
 _LARGEST_EXACT = 2.0**53
+_TRUTHS = {"True": "true", "False": "false"}
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,14 @@ def enter(ledger: Ledger, name: str, read: Cells) -> None:
 
 
 def read_text(cells: pl.Series, column: Column) -> Cells:
-    """Text without surrounding spaces; an empty cell is null. `DataError` if it is no text."""
-    text = _as_text(cells, column.name)
-    stripped = text.str.strip_chars()
-    repaired = {"surrounding spaces stripped": _differ(stripped, text)}
-    values = _null_where(stripped, stripped == "")
-    return Cells(values, _missing(values, column), repaired)
+    """Text without surrounding spaces; an empty cell is null. `DataError` if it is no text.
+
+    True and False, as pandas writes truths into a CSV, are the true and false of a frame of truths.
+    """
+    read = _words(cells, column)
+    values = read.values.replace(_TRUTHS)
+    truths = {"truth written with a capital letter": _differ(values, read.values)}
+    return Cells(values, read.broken, {**read.repaired, **truths})
 
 
 def read_id(cells: pl.Series, column: Column) -> Cells:
@@ -88,7 +92,7 @@ def read_choice(cells: pl.Series, column: Column) -> Cells:
 
     What is none of them breaks a rule, or counts as repaired where the column says what it is then.
     """
-    read = read_text(cells, column)
+    read = _words(cells, column)
     values = read.values.str.to_lowercase()
     if column.spellings:
         # A column of numbers or truths was made text above: 1.0 is the 1 of a column with gaps.
@@ -149,41 +153,12 @@ def blank(cells: pl.Series) -> bool:
     return cells.null_count() == len(cells) or (text is not None and text.is_in(_MISSING).all())
 
 
-def clock_of(at: pl.Series, zone: str) -> pl.Series:
-    """What the clock of the zone shows at each instant; both Int64 microseconds."""
-    aware = at.cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
-    return aware.dt.replace_time_zone(None).to_physical()
-
-
-def day_start(at: pl.Series, zone: str) -> pl.Series:
-    """The instant at which the local day of each instant begins (Int64, microseconds UTC)."""
-    return instants_of(clock_of(at, zone) // DAY_US * DAY_US, zone)
-
-
-def day_end(at: pl.Series, zone: str, days: int = 0) -> pl.Series:
-    """The last microsecond of the local day `days` after that of each instant."""
-    midnights = clock_of(at, zone) // DAY_US * DAY_US
-    return instants_of(midnights + (days + 1) * DAY_US, zone) - 1
-
-
-def days_later(at: pl.Series, zone: str, days: int) -> pl.Series:
-    """The same local time so many days later."""
-    return instants_of(clock_of(at, zone) + days * DAY_US, zone) if days else at
-
-
-def instants_of(walls: pl.Series, zone: str) -> pl.Series:
-    """Instants at which the clock of the zone shows `walls`, as `ppi_ml.instants.instant_of`."""
-    at = _shown(walls, zone)
-    if at.null_count() > walls.null_count():
-        # Skipped by the clock: the day before, it still had the offset in force before the change.
-        at = at.fill_null(_shown(walls - DAY_US, zone) + DAY_US)
-    return at
-
-
-def _shown(walls: pl.Series, zone: str) -> pl.Series:
-    naive = walls.cast(pl.Datetime("us"))
-    local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return local.to_physical()
+def _words(cells: pl.Series, column: Column) -> Cells:
+    text = _as_text(cells, column.name)
+    stripped = text.str.strip_chars()
+    values = _null_where(stripped, stripped == "")
+    repaired = {"surrounding spaces stripped": _differ(stripped, text)}
+    return Cells(values, _missing(values, column), repaired)
 
 
 def _as_text(cells: pl.Series, name: str) -> pl.Series:

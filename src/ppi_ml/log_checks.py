@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from ppi_ml import cells
+from ppi_ml import clock
 from ppi_ml.conversion import NO_CURRENCY
 from ppi_ml.event_table import EventTable
 from ppi_ml.events import EventLog
@@ -290,10 +290,10 @@ def _twice(table: EventTable, zone: str) -> int:
     if table.granularity == "day":
         return 0
     days = (table.frame["wall"] // DAY_US).unique() * DAY_US
-    more = cells.instants_of(days + DAY_US, zone) - cells.instants_of(days, zone) - DAY_US
+    more = clock.instants_of(days + DAY_US, zone) - clock.instants_of(days, zone) - DAY_US
     count = 0
     for day, longer in zip(days.to_list(), more.to_list(), strict=True):
         if longer > 0:
             rows = table.frame.filter(pl.col("wall").is_between(day, day + DAY_US, closed="left"))
-            count += int((cells.clock_of(rows["at"] + longer, zone) == rows["wall"]).sum())
+            count += int((clock.clock_of(rows["at"] + longer, zone) == rows["wall"]).sum())
     return count

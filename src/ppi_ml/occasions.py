@@ -18,7 +18,7 @@ from zlib import crc32
 
 import polars as pl
 
-from ppi_ml.cells import clock_of, instants_of
+from ppi_ml.clock import clock_of, instants_of
 from ppi_ml.entities import LINE, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff

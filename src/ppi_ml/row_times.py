@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from ppi_ml import cells
+from ppi_ml import cells, clock
 from ppi_ml.errors import DataError
 from ppi_ml.instants import DAY_US
 from ppi_ml.ledger import Ledger
@@ -47,13 +47,13 @@ def read(
         granularity = "day"
         notes.append("occurred_at holds dates only; read with granularity day")
     if granularity == "day":
-        at = cells.day_start(at, zone)
-        usual = cells.day_end(at, zone, lag_days)
+        at = clock.day_start(at, zone)
+        usual = clock.day_end(at, zone, lag_days)
     else:
-        usual = cells.days_later(at, zone, lag_days)
+        usual = clock.days_later(at, zone, lag_days)
         if dated.any() and not alone:
             # Nothing says when on that day it was, so nobody knew of it before the day was over.
-            usual = usual.zip_with(~dated, cells.day_end(at, zone, lag_days))
+            usual = usual.zip_with(~dated, clock.day_end(at, zone, lag_days))
             notes.append(
                 f"{dated.sum():,} rows have a mere date among times, read as 00:00 of that day; "
                 "without known_at they are known when it is over"
@@ -89,7 +89,7 @@ def moments(
     cells.enter(ledger, column.name, found)
     at = found.values
     if found.dated.any():
-        at = at.zip_with(~found.dated, cells.day_end(at, zone))
+        at = at.zip_with(~found.dated, clock.day_end(at, zone))
     return at, empty
 
 
@@ -109,7 +109,7 @@ def valid_from(column: pl.Series, zone: str, ledger: Ledger) -> pl.Series:
 
 def walls(at: pl.Series, granularity: Granularity, zone: str) -> pl.Series:
     """What the clock of the zone shows at each instant; 00:00 of the date in tables of days."""
-    shown = cells.clock_of(at, zone)
+    shown = clock.clock_of(at, zone)
     # Where the clock skips midnight, the day still starts at 00:00 of its date.
     return shown // DAY_US * DAY_US if granularity == "day" else shown
 
@@ -129,7 +129,7 @@ def late_share(frame: pl.DataFrame, zone: str) -> float | None:
         return None
     days = pl.DataFrame(
         {
-            "known": cells.clock_of(frame["known"], zone) // DAY_US,
+            "known": clock.clock_of(frame["known"], zone) // DAY_US,
             "occurred": frame["wall"] // DAY_US,
         }
     )

@@ -13,7 +13,7 @@ from functools import cached_property
 import polars as pl
 
 from ppi_ml import consent, kinds, validity
-from ppi_ml.cells import clock_of
+from ppi_ml.clock import clock_of
 from ppi_ml.entities import GROUP, LOG_UNIT, ONE_CUSTOMER, PACK, PRODUCT, SKUS, Entity
 from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff

@@ -110,6 +110,12 @@ def test_what_the_newest_snapshot_has_not_seen_is_that_of_staged(seen):
     assert found["newest"][:, seen:].tolist() == found["staged"][:, seen:].tolist()
 
 
+def test_a_newest_around_other_trees_is_refused():
+    other = replace(FULL.newest, trees=replace(FULL.staged.trees))
+    with pytest.raises(ValueError, match="around the trees of staged"):
+        replace(FULL, newest=other)
+
+
 def test_a_newest_that_saw_nothing_changes_nothing():
     model = cut(("newest",), newest_seen=0)
     assert model.cumulative(ROWS) == pytest.approx(FULL.staged.cumulative(ROWS), rel=1e-12)

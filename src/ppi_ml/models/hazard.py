@@ -23,7 +23,7 @@ from ppi_ml.models.covariates import (
     Settings,
 )
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
-from ppi_ml.models.intervals import PersonIntervals, expand
+from ppi_ml.models.intervals import PersonIntervals, everywhere, expand
 from ppi_ml.models.thinning import thinned
 
 FloatArray = NDArray[np.float64]
@@ -103,7 +103,7 @@ class Hazard:
         """
         if self.glm is None:
             return rows.alone(self.settings)
-        row, interval = self._everywhere(rows)
+        row, interval = everywhere(len(rows), len(self.settings.widths))
         columns, _ = rows.smooth(row, interval, self.settings)
         score = (rows.offset(row, interval) + self.glm.log_hazard(columns)).reshape(len(rows), -1)
         score += self.tree_score(rows) if of_trees is None else of_trees
@@ -113,13 +113,9 @@ class Hazard:
         """What the trees add to the log hazard, (n, m) or (1, 1); 0 without trees."""
         if self.trees is None:
             return np.zeros((1, 1))
-        inputs, _ = rows.tree_inputs(*self._everywhere(rows), self.settings)
+        row, interval = everywhere(len(rows), len(self.settings.widths))
+        inputs, _ = rows.tree_inputs(row, interval, self.settings)
         return self.trees.score(inputs, self.settings.threads).reshape(len(rows), -1)
-
-    def _everywhere(self, rows: Inputs) -> tuple[IntArray, IntArray]:
-        """Row and interval (n * m,) of every person-interval of the curve."""
-        n, m = len(rows), len(self.settings.widths)
-        return np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
 
 
 T = TypeVar("T", bound=Inputs)

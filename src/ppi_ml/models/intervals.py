@@ -31,6 +31,11 @@ class PersonIntervals:
         return len(self.row)
 
 
+def everywhere(n: int, m: int) -> tuple[IntArray, IntArray]:
+    """Row and interval (n * m,) of the first m intervals of n rows, whole curves one by one."""
+    return np.repeat(np.arange(n), m), np.tile(np.arange(m), n)
+
+
 def interval_edges(
     max_days: int,
     event_days: npt.ArrayLike,

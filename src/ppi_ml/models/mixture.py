@@ -45,6 +45,11 @@ class Mixture:
     processes: float = 0.0
     seasonal: Hazard | None = None
 
+    def __post_init__(self) -> None:
+        """`ValueError` for a `newest` around other trees: those of `staged` are scored for both."""
+        if self.newest is not None and self.newest.trees is not self.staged.trees:
+            raise ValueError("newest: expected the regression around the trees of staged")
+
     @property
     def settings(self) -> Settings:
         """The settings of the member `staged`; the edges are those of all."""

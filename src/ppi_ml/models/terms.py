@@ -32,10 +32,10 @@ from ppi_ml.models.covariates import (
 from ppi_ml.models.cox import Cox
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.hazard import Hazard, Inputs
+from ppi_ml.models.intervals import everywhere
 from ppi_ml.models.mixture import Mixture
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 LEVEL, PROCESS, SEASON, LIMITS = "level", "process", "season", "limits"
@@ -88,7 +88,7 @@ def of_hazard(
     n, settings = len(rows), model.settings
     if model.glm is None:
         return _process(rows.alone(settings)[:, :most])
-    row, interval = _everywhere(n, most)
+    row, interval = everywhere(n, most)
     columns, _ = rows.smooth(row, interval, settings)
     parts = _of_glm(model.glm, columns)
     parts[PROCESS] = rows.offset(row, interval)
@@ -100,13 +100,8 @@ def of_trees_of(model: Hazard, rows: Inputs, most: int) -> dict[str, FloatArray]
     """Terms (n * most,) of the trees of a hazard, of which members may share; none without any."""
     if model.trees is None:
         return {}
-    inputs, names = rows.tree_inputs(*_everywhere(len(rows), most), model.settings)
+    inputs, names = rows.tree_inputs(*everywhere(len(rows), most), model.settings)
     return _of_trees(model.trees, inputs, names, model.settings.threads)
-
-
-def _everywhere(n: int, most: int) -> tuple[IntArray, IntArray]:
-    """Row and interval (n * most,) of the first `most` intervals of n rows."""
-    return np.repeat(np.arange(n), most), np.tile(np.arange(most), n)
 
 
 def of_cox(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from ppi_ml import cells
+from ppi_ml import clock
 from ppi_ml.errors import DataError
 from ppi_ml.sources._flat_cells import filled
 
@@ -75,7 +75,7 @@ def by_lag(
         own,
         [(filled(own), own), (delivered, "delivery_timestamp"), (pl.lit(True), "order_timestamp")],
     )
-    later = cells.days_later(based["when at"], zone, lags[table])
+    later = clock.days_later(based["when at"], zone, lags[table])
     moved = based.with_columns(later.zip_with(missing, based["when at"]).alias("when at"))
     after = int(rows.select((delivered & ~filled(own)).sum()).item())
     note = (
@@ -115,10 +115,10 @@ def occurred(rows: pl.DataFrame, own: str, zone: str, other: str | None = None) 
     # An unreadable cell is left to the contract, but must not look like a time without an offset.
     looks = text.str.contains(_DATE).fill_null(False)
     if (dated | at.is_null()).all():
-        read = cells.clock_of(at, zone).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d")
+        read = clock.clock_of(at, zone).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d")
         unread = text.str.slice(0, 10)
     else:
-        ends = cells.day_end(at, zone).zip_with(dated, at)
+        ends = clock.day_end(at, zone).zip_with(dated, at)
         read = ends.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
         unread = text.str.slice(0, 10) + "T00:00Z"
     return read.zip_with(at.is_not_null(), unread.zip_with(looks, text))
