@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from ppi_ml import dataset, inputs, settings
+from ppi_ml import cli, dataset, inputs, schema, settings
 from ppi_ml.config import Config
 from ppi_ml.instants import Cutoff
 from ppi_ml.shelf import load_plugins, names
+from ppi_ml.simulate import simulate_shop
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -126,8 +128,8 @@ def test_the_family_of_the_architecture_page_is_one(tmp_path):
 
 
 def test_the_text_model_of_the_events_page_reads_in_place_of_the_built_in_one(tmp_path):
-    (source,) = blocks(EVENTS, "python")
-    (asked,) = (text for text in blocks(EVENTS, "yaml") if "plugins:" in text)
+    (source,) = (text for text in blocks(EVENTS, "python") if "texts_read_by" in text)
+    (asked,) = (text for text in blocks(EVENTS, "yaml") if "my_reviews.py" in text)
     path = tmp_path / "my_reviews.py"
     path.write_text(source)
     config = settings.parse(asked)
@@ -155,6 +157,19 @@ def test_the_text_model_of_the_events_page_reads_in_place_of_the_built_in_one(tm
         built.column("my_reviews__text_low__mean").reshape(-1, 3), axis=0
     )
     assert 0.05 < lovely < other < 0.5 < late < 0.95
+
+
+def test_the_table_of_the_events_page_is_one_with_its_family(tmp_path, monkeypatch):
+    (source,) = (text for text in blocks(EVENTS, "python") if "TABLE = Table" in text)
+    (asked,) = (text for text in blocks(EVENTS, "yaml") if "warranty_claims.py" in text)
+    path = tmp_path / settings.parse(asked)["plugins"][0]
+    path.write_text(source)
+    monkeypatch.setattr(inputs, "load_demo", lambda: simulate_shop(150, days=400, seed=3))
+    told = CliRunner().invoke(cli.app(), ["features", "--check", str(path)])
+    schema._TABLES.pop("warranty_claims")  # as it was, for other tests
+    assert told.exit_code == 0
+    assert "rows of warranty_claims are made up: the data lack them" in told.stderr
+    assert told.stdout.count("ok  ") == 10
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from ppi_ml import settings
 from ppi_ml.data_section import LAGGED, DataSettings, TableSettings
 from ppi_ml.errors import ConfigError
-from ppi_ml.section import Count, Lag, Length, Number, Section, Whole
+from ppi_ml.section import Count, Lag, Length, Number, Section, Whole, of_plugins
 
 __all__ = [
     "LAGGED",
@@ -209,7 +209,7 @@ class Config(Section):
     data: DataSettings
     """Where the events come from."""
     plugins: tuple[str, ...] = ()
-    """Paths of your own files that hold a FAMILY, TARGET, BASELINE or SOURCE."""
+    """Paths of your own files that hold a FAMILY, TABLE, TARGET, BASELINE or SOURCE."""
     target: TargetSettings
     """What is predicted."""
     features: FeatureSettings = FeatureSettings()
@@ -264,7 +264,7 @@ class Config(Section):
             settings.assign(values, path, value)
             found.pop(path, None)
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(values, context=of_plugins(values))
         except ValidationError as error:
             prefix = f"{source}: " if isinstance(source, str | Path) else ""
             lines = settings.explain(error.errors(), values, schema)

@@ -9,12 +9,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ppi_ml import customer_columns, exclude_rule, purchase_types, stated_rates
-from ppi_ml.errors import DataError, UsageError
+from ppi_ml.errors import UsageError
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import parse_zone
 from ppi_ml.purchase_types import PurchaseType
-from ppi_ml.schema import MOST_QUARANTINED, table_named
-from ppi_ml.section import Count, Lag, Number, Section, Whole
+from ppi_ml.schema import MOST_QUARANTINED
+from ppi_ml.section import Count, Lag, Number, Section, Whole, check_table
 
 
 def _zone(value: object) -> object:
@@ -148,12 +148,11 @@ class DataSettings(Section):
 
     @field_validator("max_quarantined")
     @classmethod
-    def _only_of_tables(cls, shares: float | dict[str, float]) -> float | dict[str, float]:
+    def _only_of_tables(
+        cls, shares: float | dict[str, float], info: ValidationInfo
+    ) -> float | dict[str, float]:
         for name in shares if isinstance(shares, dict) else ():
-            try:
-                table_named(name)
-            except DataError as error:
-                raise ValueError(str(error)) from error
+            check_table(name, info)
         return shares
 
     @field_validator("rates")

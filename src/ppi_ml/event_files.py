@@ -40,7 +40,7 @@ def files_of(data: Path) -> dict[Path, str | None]:
 def _tables(config: Path, settings: DataSettings) -> dict[str, TableSettings]:
     """The tables of customers that a config names; `UsageError` where they are no tables of ours.
 
-    A flat table is one: its column of customers has a name like any other.
+    A flat table is one, and so is that of a plug-in.
     """
     if settings.source == "files":
         named = table_files.tables_of(settings)
@@ -56,7 +56,7 @@ def _tables(config: Path, settings: DataSettings) -> dict[str, TableSettings]:
     return {
         name: table
         for name, table in named.items()
-        if name == _FLAT or (name in TABLES and TABLES[name].of_customers)
+        if name not in TABLES or TABLES[name].of_customers  # what a plug-in brings is of customers
     }
 
 

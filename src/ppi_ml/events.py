@@ -237,6 +237,8 @@ def load_tables(
     if not raw["order_lines"].frame.height:
         raise DataError("order_lines: no rows")
     kinds = customer_columns.checked(segments)
+    for rule in exclude.values():
+        table_named(rule.table)
     raw = customer_columns.named(exclusion.without(raw, exclude, caller), kinds)
     for name in (*raw, *known_lag):
         if not table_named(name).dated and name in known_lag:

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Self
 
-from pydantic import Field, Strict, field_validator, model_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
-from ppi_ml.errors import DataError
-from ppi_ml.schema import table_named
-from ppi_ml.section import Number, Section, Whole
+from ppi_ml.section import Number, Section, Whole, check_table
 
 Word = Annotated[str, Strict()] | Annotated[bool, Strict()] | Whole | Number
 _LONGEST_NAME = 60
@@ -39,13 +37,11 @@ class ExcludeRule(Section):
 
     @field_validator("table")
     @classmethod
-    def _that_may_be_named(cls, name: str) -> str:
+    def _that_may_be_named(cls, name: str, info: ValidationInfo) -> str:
         if why := _REFUSED.get(name):
             raise ValueError(f"{name}: {why}")
-        try:
-            return table_named(name).name
-        except DataError as error:
-            raise ValueError(str(error)) from error
+        check_table(name, info)
+        return name
 
     @field_validator("values")
     @classmethod

@@ -37,6 +37,7 @@ def load(
     exclude: Mapping[str, Mapping[str, object]] | None = None,
     segments: Sequence[str] = (),
     rates: Mapping[str, float] | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
@@ -64,8 +65,10 @@ def load(
             features as its region does.
         rates: other currency -> what one unit of it is in `currency`, such as {"USD": 0.92}, by
             which money is converted; counted in the report.
+        plugins: files of your own whose `TABLE` is a further table.
 
     Raises:
+        ConfigError: a plug-in that cannot be used.
         DataError: the tables break their contract; the message says where and how to mend it.
         UsageError: a table, zone, share, date, type of purchase, rule or rate that cannot be
             understood.
@@ -74,6 +77,7 @@ def load(
     from ppi_ml.sources import flat
     from ppi_ml.sources.dataframes import raw_tables
 
+    load_plugins(plugins)
     if isinstance(tables, str | Path) and holds_tables(Path(tables)):
         tables = dict(tables_in(Path(tables)))
     if isinstance(tables, Mapping) and "order_lines" not in tables:

@@ -1,7 +1,7 @@
 """The tables of a log: every column with its kind, unit, rule and meaning of an empty cell.
 
-A further table is one more `Table` in `_DECLARED`: validation, repair, quarantine and the printed
-schema follow from it.
+A further table is one more `Table` in `_DECLARED`, or the `TABLE` of a plug-in (`own_tables`):
+validation, repair, quarantine and the printed schema follow from it.
 """
 
 from __future__ import annotations
@@ -387,7 +387,14 @@ _DECLARED = (
     ),
 )  # fmt: skip
 
-TABLES: Mapping[str, Table] = MappingProxyType({table.name: table for table in _DECLARED})
+_TABLES = {table.name: table for table in _DECLARED}
+TABLES: Mapping[str, Table] = MappingProxyType(_TABLES)
+"""Table by name: those of the contract, then what plug-ins have brought."""
+
+
+def add(table: Table) -> None:
+    """One more table, for the whole process; `own_tables` looks at it first."""
+    _TABLES[table.name] = table
 
 
 def table_named(name: str) -> Table:

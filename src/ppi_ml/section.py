@@ -1,7 +1,8 @@
-"""What the sections of a config have in common: no unknown settings, numbers, lengths of time."""
+"""What sections of a config have in common: no unknown settings, lengths of time, tables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import (
@@ -11,11 +12,15 @@ from pydantic import (
     Field,
     PlainSerializer,
     Strict,
+    ValidationInfo,
     WithJsonSchema,
 )
 
-from ppi_ml.errors import UsageError
+from ppi_ml.errors import DataError, UsageError
 from ppi_ml.instants import parse_days
+from ppi_ml.schema import table_named
+
+_PLUGINS = "plugins"
 
 
 def _length(value: object, least: int) -> int:
@@ -42,6 +47,20 @@ Count = Annotated[int, Strict(), Field(ge=1)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Lag = Annotated[int, *_days(0)]
 Length = Annotated[int, *_days(1)]
+
+
+def of_plugins(values: Mapping[str, object]) -> dict[str, bool]:
+    """What the validators of a config's sections are told: whether plug-ins may bring tables."""
+    return {_PLUGINS: bool(values.get("plugins"))}
+
+
+def check_table(name: str, info: ValidationInfo) -> None:
+    """`ValueError` for a table that is none; where plug-ins may bring it, loading looks again."""
+    try:
+        table_named(name)
+    except DataError as error:
+        if not (info.context or {}).get(_PLUGINS):
+            raise ValueError(str(error)) from error
 
 
 class Section(BaseModel):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from ppi_ml import own_tables
 from ppi_ml.errors import ConfigError, IntegrityError
 
 
@@ -110,19 +111,24 @@ def load_plugins(
 ) -> tuple[Plugin, ...]:
     """Run the user's own files; the hash is that of the very bytes that ran.
 
+    A `TABLE` that one holds is a table of every log from then on.
+
     Args:
         paths: the files.
         hashes: name -> sha256 that a bundle notes; a file of another hash is not run.
 
     Raises:
-        ConfigError: a file is missing, is given twice under one name, or fails when it runs.
+        ConfigError: a file is missing, is given twice under one name, fails when it runs, or
+            declares a table that cannot be one.
         IntegrityError: a file is not the one that the hashes speak of.
     """
     plugins: dict[str, Plugin] = {}
     for path in map(Path, paths):
         if path.stem in plugins:
             raise ConfigError(f"plugins: {path}: there is a plug-in called {path.stem} already")
-        plugins[path.stem] = _run(path, hashes)
+        plugins[path.stem] = plugin = _run(path, hashes)
+        if hasattr(plugin.module, "TABLE"):
+            own_tables.declare(plugin.name, plugin.module.TABLE)
     return tuple(plugins.values())
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from ppi_ml.commands._kit import Json, Quiet, Threads, columns, limit_threads, s
 from ppi_ml.declare import Command
 from ppi_ml.errors import DataError
 from ppi_ml.progress import Progress
+
+if TYPE_CHECKING:
+    from ppi_ml.events import EventLog
 
 
 def run(
@@ -25,8 +29,8 @@ def run(
 ) -> None:
     """List every feature with its unit and what an empty cell means.
 
-    With --check, run the checks of the shelf on a family of yours, on the data that ship; exit
-    code 3 if one fails.
+    With --check, run the checks of the shelf on a family of yours, on the data that ship, and on
+    made-up rows of the tables it needs that these lack; exit code 3 if one fails.
     """
     limit_threads(threads)
     if check is not None:
@@ -47,7 +51,7 @@ def _check(path: Path, json: bool, progress: Progress) -> None:
     plugins = shelf.load_plugins([path])
     (own,) = dataset.families([path.stem], plugins=plugins)
     with progress.stage("reading events"):
-        log = inputs.load_demo()
+        log = _with_events(inputs.load_demo(), own.needs, progress)
     with progress.stage("checking"):
         found = family_check.check(own, log)
     lines = [f"{'ok    ' if f.holds else 'FAILED'}  {f.check}  {f.where}".rstrip() for f in found]
@@ -55,6 +59,22 @@ def _check(path: Path, json: bool, progress: Progress) -> None:
     failed = sum(not f.holds for f in found)
     if failed:
         raise DataError(f"{path}: {failed} of {len(found)} checks failed")
+
+
+def _with_events(log: EventLog, tables: Sequence[str], progress: Progress) -> EventLog:
+    """A log with made-up rows of the tables of events that it lacks."""
+    from ppi_ml import inputs, made_up
+    from ppi_ml.schema import table_named
+
+    declared = [table_named(name) for name in tables if name not in log.tables]
+    lacking = [table for table in declared if table.of_customers and table.dated]
+    if not lacking:
+        return log
+    progress.note(f"rows of {', '.join(t.name for t in lacking)} are made up: the data lack them")
+    lines = log.tables["order_lines"].frame
+    frames = {name: getattr(log, name) for name in log.tables}
+    frames |= {t.name: made_up.rows(t, lines, log.currency) for t in lacking}
+    return inputs.load(frames, timezone=log.timezone, currency=log.currency)
 
 
 COMMAND = Command("features", "List the features, or check a family of your own.", run)
