@@ -10,7 +10,7 @@ from ppi_ml.models.cox import Cox
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.hazard import Hazard
 from ppi_ml.models.histories import Histories
-from ppi_ml.models.mixture import Mixture
+from ppi_ml.models.mixture import Mixture, Window
 
 EDGES = (0.0, 3.0, 10.0, 30.0, 60.0)
 M = len(EDGES) - 1
@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 TREES = {"num_leaves": 5, "learning_rate": 0.3, "min_data_in_leaf": 20, "lambda_l2": 1.0}
 SETTINGS = Settings(EDGES, ("mbg_nbd", "gaps"), COLUMNS, season=True, threads=1)
-MEMBERS = ("staged", "cox", "newest", "processes", "seasonal")
+MEMBERS = ("staged", "cox", "newest", "recent", "processes", "seasonal")
 
 
 def rows_of(n=400, seed=0):
@@ -85,16 +85,15 @@ def cox_of(rows, settings=SETTINGS):
     return Cox(settings.edges, baseline, trees_of(inputs, names), paced=True)
 
 
-def mixture_of(rows, members=MEMBERS, newest_seen=2):
-    """A mixture; `staged` has all three stages, `newest` no season and the same trees."""
-    plain, staged = replace(SETTINGS, season=False), staged_of(rows)
-    newest = Hazard(plain, glm_of(rows, plain, seed=5), staged.trees)
+def mixture_of(rows, members=MEMBERS):
+    """A mixture; `staged` has all three stages, and no window has seen every interval."""
+    plain = replace(SETTINGS, season=False)
     return Mixture(
-        staged,
+        staged_of(rows),
         cox_of(rows) if "cox" in members else None,
-        newest if "newest" in members else None,
-        newest_seen,
-        1.0 if "processes" in members else 0.0,
+        Window(glm_of(rows, plain, seed=5), 2, season=False) if "newest" in members else None,
+        Window(glm_of(rows, plain, seed=8), 1, season=True) if "recent" in members else None,
+        "processes" in members,
         Hazard(SETTINGS, glm_of(rows, seed=6), None) if "seasonal" in members else None,
     )
 

@@ -154,7 +154,7 @@ def test_a_candidate_is_what_would_be_fitted(trained, members):
     question = ask(material, plan.inner[-1], plan.outer, start)
     found = choosing._candidates(question, start, names)
     smooth = question.started.hazard
-    models = {GLM: Mixture(smooth, processes=2.0 if members == HALVES else 0.0)}
+    models = {GLM: Mixture(smooth, processes=members == HALVES)}
     for name in (None, *names):
         alone = with_stages(smooth, STAGES[0], name)
         models[f"process {name or 'mean'}"] = Mixture(alone)
@@ -199,7 +199,7 @@ def test_what_was_used_is_said():
     large = said(recipe_of(members=HEDGED), LARGE, "auto", {}, "ibs")
     assert large == (
         "with 9,000 customers and 5,000 waits to learn from, processes, regression and trees "
-        "were used, members up to staged+cox+newest+processes+seasonal; too little history for "
-        "forward folds"
+        "were used, members up to staged+cox+newest+recent+processes+seasonal; too little history "
+        "for forward folds"
     )
     assert said(recipe_of(), LARGE, TREES_TOO, {}, "ibs") == "process+glm+trees was asked for"

@@ -90,8 +90,9 @@ def test_base_and_points_are_the_score_where_the_hazard_meets_its_bounds():
 
 
 @pytest.mark.parametrize("seen", [0, 1, M])
-def test_base_and_points_are_the_score_wherever_the_newest_ends(seen):
-    adds_up(mixture_of(ROWS, ("newest",), seen), FRESH, 60.0)
+def test_base_and_points_are_the_score_wherever_a_window_ends(seen):
+    made = mixture_of(ROWS, ("newest", "recent"))
+    adds_up(replace(made, newest=replace(made.newest, seen=seen)), FRESH, 60.0)
 
 
 LOGS = st.floats(-800, 700)

@@ -13,7 +13,7 @@ from ppi_ml.errors import IntegrityError
 from ppi_ml.models import hazard
 from ppi_ml.models.boost import Trees
 from ppi_ml.models.covariates import standing_names
-from ppi_ml.recipe import THREE
+from ppi_ml.recipe import HEDGED
 
 WITH_TREES = "process+glm+trees"
 
@@ -22,11 +22,12 @@ WITH_TREES = "process+glm+trees"
 def model(trained):
     """The model of a bundle, with all that a mixture can hold in place of its own curve."""
     material, plan = material_of(trained[1]), plan_of(trained[1])
-    curve = recipe.fit(replace(material, threads=1), plan.final, recipe_of(members=THREE))
-    assert curve.staged.trees and curve.cox.trees and curve.newest and curve.settings.season
+    curve = recipe.fit(replace(material, threads=1), plan.final, recipe_of(members=HEDGED))
+    assert curve.staged.trees and curve.cox.trees and curve.settings.season
+    assert set(curve.windows) == {"newest", "recent"}
     loaded = packing.unpack(bundles.load(trained[0].bundle), 1)
     seasonal = hazard.with_stages(replace(curve.staged, trees=None), hazard.STAGES[1])
-    return replace(loaded, curve=replace(curve, processes=1.0, seasonal=seasonal))
+    return replace(loaded, curve=replace(curve, processes=True, seasonal=seasonal))
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,9 @@ def mixture(model, members, stages=WITH_TREES, trees=True):
         full,
         staged=staged,
         cox=cox if "cox" in members else None,
-        newest=replace(full.newest, trees=staged.trees) if "newest" in members else None,
-        newest_seen=full.newest_seen if "newest" in members else 0,
-        processes=2.0 if "halves" in members else float("processes" in members),
+        newest=full.newest if "newest" in members else None,
+        recent=full.recent if "recent" in members else None,
+        processes="processes" in members,
         seasonal=full.seasonal if "seasonal" in members else None,
     )
 
@@ -71,9 +72,10 @@ def mixture(model, members, stages=WITH_TREES, trees=True):
         ("cox",),
         ("newest",),
         ("cox", "newest"),
-        ("cox", "newest", "processes"),
+        ("recent",),
+        ("cox", "newest", "recent", "processes"),
         ("processes", "seasonal"),
-        ("halves",),
+        ("processes",),
     ],
     ids="+".join,
 )
@@ -83,9 +85,8 @@ def test_every_mixture_goes_through_its_files_unchanged(
     packed = replace(model, curve=mixture(model, members, stages, trees))
     back = again(packed, trained[0].config, tmp_path / "bundle")
     assert back.curve.weights == packed.curve.weights
-    assert back.curve.newest_seen == packed.curve.newest_seen
-    if back.curve.newest:
-        assert back.curve.newest.trees is back.curve.staged.trees
+    seen = {name: window.seen for name, window in packed.curve.windows.items()}
+    assert {name: window.seen for name, window in back.curve.windows.items()} == seen
     one, other = curves(packed), curves(back)
     assert np.isfinite(one).all()
     assert other == pytest.approx(one, rel=1e-12, abs=1e-12)
@@ -133,16 +134,14 @@ def test_no_file_names_a_customer(trained):
 def test_members_that_are_not_there_leave_no_files_behind(model, trained):
     files = packing.pack(replace(model, curve=mixture(model, (), "process")), trained[0].config)
     assert (files["model.txt"], files["cox.txt"]) == ("", "")
-    assert files["glm.json"] == {"staged": None, "newest": None, "seasonal": None, "cox": None}
+    assert files["glm.json"] == {"staged": None, "seasonal": None, "cox": None}
     assert files["target.json"]["curve"]["members"] == {"staged": 1.0}
 
 
 def test_the_weights_of_the_members_can_be_read_in_the_bundle(model, trained):
     curve = packing.pack(model, trained[0].config)["target.json"]["curve"]
-    sixth = 1 / 6
-    assert curve["members"] == pytest.approx(
-        {"staged": 2 / 6, "cox": sixth, "newest": sixth, "processes": sixth, "seasonal": sixth}
-    )
+    every = ("staged", "cox", "newest", "recent", "processes", "seasonal")
+    assert curve["members"] == dict.fromkeys(every, 1 / 6)
 
 
 @pytest.mark.parametrize("name", ["cox.txt", "model.txt"])
@@ -169,7 +168,7 @@ def test_damaged_trees_are_refused_before_they_are_read(
         ("target.json", lambda target: target.pop("curve")),
         ("features.json", lambda features: features["tree_columns"].reverse()),
         ("target.json", lambda target: target.update(horizon_days="soon")),
-        ("target.json", lambda target: target["curve"].pop("newest_seen")),
+        ("target.json", lambda target: target["curve"].pop("windows")),
         ("glm.json", lambda glm: glm.pop("cox")),
         ("glm.json", lambda glm: glm["cox"].pop("baseline")),
         ("glm.json", lambda glm: glm["newest"].pop("names")),

@@ -47,14 +47,14 @@ def test_a_cutoff_that_nothing_is_known_about_is_left_out(material, plan):
 
 def told(mixture):
     """Everything that was fitted, as text and numbers."""
-    staged, proportional, newest = mixture.staged, mixture.cox, mixture.newest
+    staged, proportional = mixture.staged, mixture.cox
     return {
         "edges": staged.settings.edges,
         "weights": mixture.weights,
         "staged": [staged.glm and staged.glm.to_dict(), staged.trees and staged.trees.text],
         "cox": proportional
         and [proportional.baseline.tolist(), proportional.trees and proportional.trees.text],
-        "newest": newest and [newest.glm.to_dict(), mixture.newest_seen],
+        **{name: [window.glm.to_dict(), window.seen] for name, window in mixture.windows.items()},
     }
 
 
@@ -190,13 +190,10 @@ def is_ripe(material, fold):
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        (STAGED, {"staged": 1}),
-        (THREE, {"staged": 0.5, "cox": 0.25, "newest": 0.25}),
-        (HALVES, {"staged": 0.5, "processes": 0.5}),
-        (
-            HEDGED,
-            {"staged": 2 / 6, "cox": 1 / 6, "newest": 1 / 6, "processes": 1 / 6, "seasonal": 1 / 6},
-        ),
+        (STAGED, ["staged"]),
+        (THREE, ["staged", "cox", "newest"]),
+        (HALVES, ["staged", "processes"]),
+        (HEDGED, ["staged", "cox", "newest", "recent", "processes", "seasonal"]),
     ],
 )
 def test_the_members_are_those_of_the_recipe(material, plan, members, expected):
@@ -205,7 +202,7 @@ def test_the_members_are_those_of_the_recipe(material, plan, members, expected):
     assert is_ripe(material, fold)
     fitted = recipe.fit(material, fold, recipe_of(members=members))
     assert not fitted.settings.season
-    assert fitted.weights == pytest.approx(expected)
+    assert fitted.weights == dict.fromkeys(expected, 1 / len(expected))
 
 
 def test_a_season_of_one_year_has_one_voice(material, plan, trained):
@@ -242,16 +239,18 @@ def test_the_processes_leave_when_there_is_a_season(material, plan, fitted):
     hedged = recipe.fit(material, plan.outer, recipe_of(members=HEDGED))
     assert hedged.settings.season
     assert is_ripe(material, plan.outer)
-    assert told(hedged) == told(fitted)
+    assert {name: one for name, one in told(hedged).items() if name in told(fitted)} == {
+        **told(fitted), "weights": dict.fromkeys(["staged", "cox", "newest", "recent"], 0.25),
+    }  # fmt: skip
     without = recipe.fit(replace(material, season=False), plan.outer, recipe_of(members=HEDGED))
-    assert set(without.weights) == {"staged", "cox", "newest", "processes"}
+    assert set(without.weights) == {"staged", "cox", "newest", "recent", "processes"}
     halves = recipe.fit(material, plan.outer, recipe_of(members=HALVES))
     assert halves.weights == {"staged": 0.5, "processes": 0.5}
 
 
 @pytest.mark.parametrize(
     ("members", "expected"),
-    [(THREE, {"staged", "cox"}), (HEDGED, {"staged", "cox", "processes"}),
+    [(THREE, {"staged", "cox"}), (HEDGED, {"staged", "cox", "recent", "processes"}),
      (HALVES, {"staged", "processes"})],
 )  # fmt: skip
 def test_without_a_ripe_snapshot_there_is_no_newest(material, plan, members, expected):
@@ -261,7 +260,7 @@ def test_without_a_ripe_snapshot_there_is_no_newest(material, plan, members, exp
     fitted = recipe.fit(far, plan.outer, recipe_of(members=members))
     assert fitted.settings.season
     assert set(fitted.weights) == expected
-    assert (fitted.newest, fitted.newest_seen) == (None, 0)
+    assert fitted.newest is None
 
 
 @pytest.mark.parametrize("members", [THREE, HEDGED, HALVES])
@@ -281,33 +280,55 @@ def test_where_no_round_of_trees_helped_the_stages_say_so(material, plan):
     fitted = recipe.fit(material, plan.outer, recipe_of(members=THREE, min_data_in_leaf=10**6))
     assert fitted.settings.stages == STAGES[1]
     assert (fitted.staged.trees, fitted.cox.trees) == (None, None)
-    assert fitted.weights == {"staged": 0.5, "cox": 0.25, "newest": 0.25}
+    assert set(fitted.weights) == {"staged", "cox", "newest"}
+
+
+def regression_at(material, fold, fitted, cutoffs, *, season=False):
+    """The regression around the trees (and the season) of staged on some cutoffs of a fold."""
+    data, waits = material.part(fold)
+    here = np.isin(data.cutoff_index, [data.cutoffs.index(c) for c in cutoffs])
+    made = rows.build(data.at(cutoffs), material.states, fitted.settings.edges)
+    added = fitted.staged.tree_score(made) + season * fitted.season(made)
+    plain = replace(fitted.settings, season=False)
+    own = hazard.fit_smooth(
+        made, waits.days[here], waits.observed[here], plain, lambda *at: added[at]
+    )  # fmt: skip
+    return own.hazard.glm.to_dict()
 
 
 def test_the_newest_learns_from_the_newest_ripe_snapshot_alone(material, plan, fitted):
     fold, settings = plan.outer, fitted.settings
-    data, waits = material.part(fold)
+    data, _ = material.part(fold)
     ripe = [c for c in data.cutoffs if material.sight(c, fold.end) >= material.horizon]
     assert len(ripe) > 1
     sight = material.sight(ripe[-1], fold.end)
-    assert fitted.newest_seen == sum(edge <= sight for edge in settings.edges[1:])
-    assert settings.edges[fitted.newest_seen] >= material.horizon
-    assert not fitted.newest.settings.season
-    here = np.arange(len(data))[data.rows_at(ripe[-1])]
-    own = hazard.fit_smooth(
-        rows.build(data.at(ripe[-1:]), material.states, settings.edges),
-        waits.days[here], waits.observed[here], fitted.newest.settings, fitted.staged.trees,
-    )  # fmt: skip
-    assert fitted.newest.glm.to_dict() == own.hazard.glm.to_dict()
-    assert fitted.newest.trees is fitted.staged.trees
+    assert fitted.newest.seen == sum(edge <= sight for edge in settings.edges[1:])
+    assert settings.edges[fitted.newest.seen] >= material.horizon
+    assert settings.season and not fitted.newest.season
+    assert fitted.newest.glm.to_dict() == regression_at(material, fold, fitted, ripe[-1:])
 
 
-def test_of_the_newest_snapshot_no_more_is_learned_from_than_helps(
-    material, plan, fitted, monkeypatch
-):
-    monkeypatch.setattr(recipe, "_NEWEST_INTERVALS", 60)
+def test_the_recent_learns_from_the_cutoffs_of_sixty_days(material, plan):
+    fold = plan.outer
+    fitted = recipe.fit(material, fold, recipe_of(members=HEDGED))
+    data, _ = material.part(fold)
+    late = [c for c in data.cutoffs if material.sight(c, fold.end) <= 60]
+    assert 1 < len(late) < len(data.cutoffs)
+    settings = fitted.settings
+    sight = material.sight(late[0], fold.end)
+    assert fitted.recent.seen == sum(edge <= sight for edge in settings.edges[1:]) > 0
+    assert settings.season and fitted.recent.season
+    assert fitted.recent.glm.to_dict() == regression_at(material, fold, fitted, late, season=True)
+
+
+def test_where_nobody_bought_lately_there_is_no_recent(material, plan, monkeypatch):
+    monkeypatch.setattr(recipe, "_RECENT_DAYS", 0)
+    assert recipe.fit(material, plan.outer, recipe_of(members=HEDGED)).recent is None
+
+
+def test_of_a_window_no_more_is_learned_from_than_helps(material, plan, fitted, monkeypatch):
+    monkeypatch.setattr(recipe, "_WINDOW_INTERVALS", 60)
     few = recipe.fit(material, plan.outer, recipe_of(members=THREE))
-    assert few.newest.settings.quiet < 1 == few.settings.quiet
     assert told(few)["staged"] == told(fitted)["staged"]
     assert told(few)["newest"] != told(fitted)["newest"]
 

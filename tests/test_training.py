@@ -414,7 +414,7 @@ def test_what_is_searched_for_is_the_loss_of_the_target_unless_asked(
 @pytest.mark.parametrize(
     ("members", "weights"),
     [("auto", {"staged": 0.5, "processes": 0.5}), ("staged", {"staged": 1.0}),
-     ("staged+cox+newest", {"staged": 0.5, "cox": 0.25, "newest": 0.25})],
+     ("staged+cox+newest", dict.fromkeys(("staged", "cox", "newest"), 1 / 3))],
 )  # fmt: skip
 def test_members_are_those_that_were_asked_for_and_few_by_themselves(
     small, tmp_path, members, weights

@@ -173,8 +173,8 @@ def test_without_forward_folds_the_defaults_are_kept_and_it_says_so(asked):
     assert (found.recipe.stages, found.recipe.members) == (STAGES[2], HEDGED)
     assert found.why == (
         "with 326 customers and 194 waits to learn from, processes, regression and trees were "
-        "used, members up to staged+cox+newest+processes+seasonal; too little history for forward "
-        "folds"
+        "used, members up to staged+cox+newest+recent+processes+seasonal; too little history "
+        "for forward folds"
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.models.hazard import STAGES, add_trees, with_stages
-from ppi_ml.models.mixture import WEIGHTS, Mixture
+from ppi_ml.models.mixture import Mixture
 from ppi_ml.nouns import NOUNS, Noun
 from ppi_ml.questions import Question, is_sure, row_losses
 from ppi_ml.recipe import HALVES, HEDGED, STAGED, Material, Recipe
@@ -70,7 +70,7 @@ def first_recipe(
 ) -> Recipe:
     """What to start from: `stages` and `members` as asked for, or (`auto`) as the size suggests.
 
-    Pairs start from the member `staged` alone: no other curve lowered the loss beside it.
+    Pairs start from the member `staged` alone: no other curve was worth its cost beside it.
     """
     if stages == "auto":
         stages = STAGES[1] if size.thin else STAGES[-1]
@@ -117,9 +117,9 @@ def _candidates(
     full = question.started.hazard
     if start.stages == STAGES[-1]:
         full = add_trees(question.started, start.trees)
-    hedge = WEIGHTS["staged"] if start.members == HALVES else 0.0
+    halves = start.members == HALVES
     models = {
-        stage: Mixture(with_stages(full, stage), processes=hedge)
+        stage: Mixture(with_stages(full, stage), processes=halves)
         for stage in STAGES[1 : STAGES.index(start.stages) + 1]
     }
     for name in (None, *processes):

@@ -146,7 +146,8 @@ class ModelSettings(Section):
     season: Literal["auto", "off"] = "auto"
     """Curves only. auto: a seasonal term where the history is long enough for one."""
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
-    """Curves only: those that are averaged; auto: all, on small logs staged and processes."""
+    """Curves only: those that are averaged; auto: all (of pairs staged alone), on small logs staged
+    and processes."""
     max_rows: Annotated[Whole, Field(ge=1000)] = 450_000
     """Person-intervals above which rows (customer, cutoff) and, with fewer than a quarter of them
     left, intervals without a purchase are sampled, by hash."""

@@ -18,7 +18,7 @@ from ppi_ml.events import EventLog
 from ppi_ml.models import covariates, cox, hazard
 from ppi_ml.models.boost import Trees
 from ppi_ml.models.glm import PoissonGlm
-from ppi_ml.models.mixture import Mixture
+from ppi_ml.models.mixture import Mixture, Window
 from ppi_ml.rows import ProcessState, ProcessStates
 
 
@@ -79,8 +79,8 @@ def pack(model: Model, config: Config) -> dict[str, object]:
         "cox.txt": curve.cox.trees.text if curve.cox and curve.cox.trees else "",
         "glm.json": {
             "staged": _regression(staged),
-            "newest": _regression(curve.newest),
             "seasonal": _regression(curve.seasonal),
+            **{name: window.glm.to_dict() for name, window in curve.windows.items()},
             "cox": _proportional(curve.cox),
         },
         "state.json": {
@@ -109,7 +109,10 @@ def pack(model: Model, config: Config) -> dict[str, object]:
                 "whole_days": settings.whole_days,
                 "facts": list(settings.facts),
                 "members": curve.weights,
-                "newest_seen": curve.newest_seen,
+                "windows": {
+                    name: {"seen": window.seen, "season": window.season}
+                    for name, window in curve.windows.items()
+                },
                 "processes": curve.processes,
             },
         },
@@ -191,7 +194,7 @@ def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, 
         None if glm["staged"] is None else PoissonGlm.from_dict(glm["staged"]),
         Trees.read(text, inputs) if text else None,
     )
-    proportional = newest = seasonal = None
+    proportional = seasonal = None
     if glm["cox"] is not None:
         trees, standing = bundle.text("cox.txt"), covariates.standing_names(settings)
         proportional = cox.Cox(
@@ -200,15 +203,17 @@ def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, 
             Trees.read(trees, standing) if trees else None,
             paced=bool(glm["cox"]["paced"]),
         )
-    if glm["newest"] is not None:
-        alone = replace(settings, season=False)
-        newest = hazard.Hazard(alone, PoissonGlm.from_dict(glm["newest"]), staged.trees)
     if glm["seasonal"] is not None:
         with_season = replace(settings, season=True, stages=hazard.STAGES[1])
         seasonal = hazard.Hazard(with_season, PoissonGlm.from_dict(glm["seasonal"]), None)
+    windows = {
+        name: Window(PoissonGlm.from_dict(glm[name]), int(told["seen"]), bool(told["season"]))
+        for name, told in curve["windows"].items()
+    }
     return Mixture(
-        staged, proportional, newest, int(curve["newest_seen"]), float(curve["processes"]), seasonal
-    )
+        staged, proportional, windows.get("newest"), windows.get("recent"),
+        bool(curve["processes"]), seasonal,
+    )  # fmt: skip
 
 
 def edges_of(model: Model) -> np.ndarray[Any, np.dtype[np.float64]]:

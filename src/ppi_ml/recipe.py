@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppi_ml import explain, labels, rows
 from ppi_ml.dataset import Dataset
@@ -16,32 +17,36 @@ from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
 from ppi_ml.models import covariates, cox, hazard
-from ppi_ml.models.boost import Trees
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import Hazard, Smooth
 from ppi_ml.models.intervals import interval_edges
-from ppi_ml.models.mixture import WEIGHTS, Mixture
+from ppi_ml.models.mixture import Mixture, Window
 from ppi_ml.models.thinning import draw_rows, thinning
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold, reach_of
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 SEASON_NEEDS_DAYS = 548
 """With less history a seasonal term did harm (12 to 18 months: log-loss +.012 to +.046)."""
 SEASON_SEEN_DAYS = 365
 """From then on a season can be guessed at: not for the whole curve, but for one member of it."""
 _EVENTS_PER_INTERVAL = 50
-_NEWEST_INTERVALS = 150_000
-"""One snapshot has the luck of one date: all of a large one would cost memory and gain .0003."""
+_WINDOW_INTERVALS = 150_000
+"""A few dates have the luck of few dates: all of large ones would cost memory and gain .0003."""
+_RECENT_DAYS = 60
 
 STAGED, THREE, HEDGED, HALVES = (
-    "staged", "staged+cox+newest", "staged+cox+newest+processes+seasonal", "staged+processes",
+    "staged", "staged+cox+newest", "staged+cox+newest+recent+processes+seasonal",
+    "staged+processes",
 )  # fmt: skip
 MEMBERS = (STAGED, THREE, HEDGED, HALVES)
-"""The curves that are averaged. `processes` joins the three only where the log is too young for a
+"""The curves that are averaged. `processes` joins the others only where the log is too young for a
 season or for a ripe snapshot, `seasonal` only where it is a year old and too young for a season of
-all; beside `staged` alone `processes` has half the weight."""
+all."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +135,20 @@ def fit(material: Material, fold: Fold, recipe: Recipe) -> Mixture:
 def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe) -> Mixture:
     """The third stage, if the recipe has one, and the other members."""
     staged = stage(started, recipe)
-    if staged.settings.stages == hazard.STAGES[0] or recipe.members == STAGED:
+    members = recipe.members.split("+")
+    if staged.settings.stages == hazard.STAGES[0]:
         return Mixture(staged)
-    if recipe.members == HALVES:
-        return Mixture(staged, processes=WEIGHTS["staged"])
-    newest, seen = _newest(material, fold, staged)
+    newest = _newest(material, fold, staged) if "newest" in members else None
     # What no season can be told from yet, and what no snapshot has seen, the processes hedge.
     unsure = newest is None or not staged.settings.season
-    hedged = recipe.members == HEDGED
-    hedge = WEIGHTS["processes"] if unsure and hedged else 0.0
-    seasonal = _seasonal(material, fold, started) if hedged else None
-    usable = material.states.usable(fold.train)
-    paced = rows.knows_lives(material.data, usable, material.log.observed_from)
-    proportional = _cox(started, staged, recipe, paced=paced)
-    return Mixture(staged, proportional, newest, seen, hedge, seasonal)
+    return Mixture(
+        staged,
+        _cox(material, fold, started, staged, recipe) if "cox" in members else None,
+        newest,
+        _recent(material, fold, staged) if "recent" in members else None,
+        "processes" in members and unsure,
+        _seasonal(material, fold, started) if "seasonal" in members else None,
+    )
 
 
 def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
@@ -157,11 +162,15 @@ def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
     return hazard.with_stages(model, stages, recipe.alone)
 
 
-def _cox(started: Smooth[Rows], staged: Hazard, recipe: Recipe, *, paced: bool) -> cox.Cox:
+def _cox(
+    material: Material, fold: Fold, started: Smooth[Rows], staged: Hazard, recipe: Recipe
+) -> cox.Cox:
     """The member `cox`, on the rows of `staged` and with its season; a cutoff is a stratum.
 
-    `paced`: its trees start from what the processes expect.
+    Its trees start from what the processes expect, where these know whole lives.
     """
+    usable = material.states.usable(fold.train)
+    paced = rows.knows_lives(material.data, usable, material.log.observed_from)
     inputs, names = started.rows.standing(staged.settings)
     day = started.rows.day
     return cox.fit(
@@ -192,26 +201,55 @@ def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard |
     return hazard.fit_smooth(started.rows, started.days, started.observed, alone).hazard
 
 
-def _newest(material: Material, fold: Fold, staged: Hazard) -> tuple[Hazard | None, int]:
-    """The member `newest` and how many intervals its snapshot has seen; None if none is ripe.
+def _newest(material: Material, fold: Fold, staged: Hazard) -> Window | None:
+    """The member `newest`: the newest snapshot that has seen the whole horizon; None without one.
 
-    It has no season: one snapshot cannot tell a date from an interval. Nor could it teach trees, so
-    it takes those of `staged`.
+    It knows how the last of whom everything is known went on, and is the voice without a season.
     """
-    settings = staged.settings
+    ripe = [c for c in _sighted(material, fold) if material.sight(c, fold.end) >= material.horizon]
+    return _window(material, fold, staged, ripe[-1:], season=False)
+
+
+def _recent(material: Material, fold: Fold, staged: Hazard) -> Window | None:
+    """The member `recent`: the snapshots of the last 60 days; None without one.
+
+    It knows how things go now, as far as that can be seen, the season aside.
+    """
+    late = [c for c in _sighted(material, fold) if material.sight(c, fold.end) <= _RECENT_DAYS]
+    return _window(material, fold, staged, late, season=True)
+
+
+def _sighted(material: Material, fold: Fold) -> list[Cutoff]:
+    """The training cutoffs of a fold of which anything is known at its end."""
     usable = material.states.usable(fold.train)
-    ripe = [c for c in usable if material.sight(c, fold.end) >= material.horizon]
-    if not ripe:
-        return None, 0
-    data = material.data.at(ripe[-1:])
+    return [c for c in usable if material.sight(c, fold.end) > 0]
+
+
+def _window(
+    material: Material, fold: Fold, staged: Hazard, cutoffs: Sequence[Cutoff], *, season: bool
+) -> Window | None:
+    """The regression on some cutoffs; None without any, or where nobody bought.
+
+    So few dates could teach neither trees nor a season, and it takes those of `staged`.
+    """
+    if not cutoffs:
+        return None
+    data = material.data.at(cutoffs)
     waits = labels.durations(data, material.log, fold.end, material.settling)
     if not waits.observed.any():
-        return None, 0
-    alone = replace(settings, season=False)
-    most = min(material.max_rows, _NEWEST_INTERVALS)
-    fitted = _smooth(material, data, waits, alone, most, staged.trees)
-    seen = np.asarray(settings.edges[1:]) <= material.sight(ripe[-1], fold.end)
-    return fitted.hazard, int(seen.sum())
+        return None
+    settings = replace(staged.settings, season=False)
+    most = min(material.max_rows, _WINDOW_INTERVALS)
+    inputs, waits, settings = _drawn(material, data, waits, settings, most)
+    dated = covariates.season_effect(staged.glm, inputs.day, staged.settings)
+
+    def known(row: IntArray, interval: IntArray) -> FloatArray:
+        of_trees = staged.trees_at(inputs, row, interval)
+        return of_trees + dated[row, interval] if season else of_trees
+
+    glm = hazard.fit_smooth(inputs, waits.days, waits.observed, settings, known).hazard.glm
+    seen = np.asarray(settings.edges[1:]) <= material.sight(cutoffs[0], fold.end)
+    return None if glm is None else Window(glm, int(seen.sum()), season)
 
 
 def _smooth(
@@ -220,16 +258,26 @@ def _smooth(
     durations: Durations,
     settings: covariates.Settings,
     most: int,
-    trees: Trees | None = None,
 ) -> Smooth[Rows]:
+    inputs, waits, settings = _drawn(material, data, durations, settings, most)
+    return hazard.fit_smooth(inputs, waits.days, waits.observed, settings)
+
+
+def _drawn(
+    material: Material,
+    data: Dataset,
+    durations: Durations,
+    settings: covariates.Settings,
+    most: int,
+) -> tuple[Rows, Durations, covariates.Settings]:
+    """What a fit looks at of rows and their waits, and the share of quiet intervals it looks at."""
     shares = thinning(durations.days, durations.observed, settings.edges, most)
     if shares.rows < 1:
         mask = np.zeros(len(data), dtype=np.bool_)
         mask[draw_rows(rows.keys(data), data.day, shares.rows, material.seed)] = True
         data, durations = data.take(mask), durations.take(mask)
     inputs = rows.build(data, material.states, settings.edges)
-    thin = replace(settings, quiet=shares.quiet)
-    return hazard.fit_smooth(inputs, durations.days, durations.observed, thin, trees)
+    return inputs, durations, replace(settings, quiet=shares.quiet)
 
 
 def typical(material: Material, fold: Fold, model: Mixture) -> explain.Reference:

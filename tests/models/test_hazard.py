@@ -140,9 +140,11 @@ def test_a_regression_around_given_trees_mends_what_these_leave():
     trees = hazard.fit(taught, *waits(np.where(flip(taught), 2 * RATE, RATE / 2)), settings()).trees
     days, observed = waits(np.where(flip(rows), 4 * RATE, RATE), seed=9)
     for quiet in (1.0, 0.5):
-        around = hazard.fit_smooth(rows, days, observed, settings(quiet=quiet), trees)
-        model, made = around.hazard, around.intervals
-        assert model.trees is trees
+        what = hazard.Hazard(settings(), None, trees)
+        around = hazard.fit_smooth(
+            rows, days, observed, settings(quiet=quiet), lambda *at, of=what: of.trees_at(rows, *at)
+        )
+        model, made = replace(around.hazard, trees=trees), around.intervals
         found = model.log_hazard(rows)[made.row, made.interval]
         assert around.score == pytest.approx(found, rel=1e-12)
         expected = np.exp(found) @ made.exposure

@@ -6,58 +6,46 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.mixtures import EDGES, SETTINGS, M, alone_of, mixture_of, rows_of
+from tests.mixtures import EDGES, M, alone_of, mixture_of, rows_of
 
 from ppi_ml.models import mixture
-from ppi_ml.models.covariates import mean_of_processes, pace, season_effect
+from ppi_ml.models.covariates import (
+    HAZARD_CEILING,
+    HAZARD_FLOOR,
+    mean_of_processes,
+    pace,
+    season_effect,
+)  # fmt: skip
 from ppi_ml.models.hazard import STAGES, with_stages
 from ppi_ml.models.mixture import Mixture, mean_curve
 
 ROWS = rows_of(120)
 FULL = mixture_of(ROWS)
 PARTS = [
-    (), ("cox",), ("newest",), ("processes",), ("seasonal",), ("cox", "newest"),
-    ("cox", "newest", "processes"), ("cox", "newest", "processes", "seasonal"),
+    (), ("cox",), ("newest",), ("recent",), ("processes",), ("seasonal",), ("cox", "newest"),
+    ("cox", "newest", "processes"), ("cox", "newest", "recent", "processes", "seasonal"),
 ]  # fmt: skip
 
 
-def cut(members, newest_seen=2):
+def cut(members):
     """The full mixture without the members that are not named; `staged` is always there."""
     return replace(
         FULL,
         cox=FULL.cox if "cox" in members else None,
         newest=FULL.newest if "newest" in members else None,
-        newest_seen=newest_seen,
-        processes=1.0 if "processes" in members else 0.0,
+        recent=FULL.recent if "recent" in members else None,
+        processes="processes" in members,
         seasonal=FULL.seasonal if "seasonal" in members else None,
     )
 
 
 # ------------------------------------------------------------------ who is there
-@pytest.mark.parametrize(
-    ("members", "expected"),
-    [
-        ((), {"staged": 1}),
-        (("cox",), {"staged": 2 / 3, "cox": 1 / 3}),
-        (("newest",), {"staged": 2 / 3, "newest": 1 / 3}),
-        (("cox", "newest"), {"staged": 0.5, "cox": 0.25, "newest": 0.25}),
-        (
-            ("cox", "newest", "processes"),
-            {"staged": 0.4, "cox": 0.2, "newest": 0.2, "processes": 0.2},
-        ),
-        (("processes", "seasonal"), {"staged": 0.5, "processes": 0.25, "seasonal": 0.25}),
-    ],
-)
-def test_who_is_there_shares_the_whole(members, expected):
+@pytest.mark.parametrize("members", PARTS, ids="+".join)
+def test_who_is_there_has_the_same_share_as_all(members):
     model = cut(members)
-    assert model.weights == pytest.approx(expected)
-    assert sum(model.weights.values()) == pytest.approx(1, abs=1e-15)
+    there = ("staged", *members)
+    assert model.weights == dict.fromkeys(there, 1 / len(there))
     assert set(model.log_hazards(ROWS)) == set(model.weights)
-
-
-def test_beside_staged_alone_the_processes_have_half_the_say():
-    halves = Mixture(FULL.staged, processes=mixture.WEIGHTS["staged"])
-    assert halves.weights == {"staged": 0.5, "processes": 0.5}
 
 
 # ------------------------------------------------------------------ the mean
@@ -100,32 +88,35 @@ def test_one_process_alone_is_that_process():
     assert alone_of(rows).cumulative(rows)[:, 1:] == pytest.approx(spent, rel=1e-14)
 
 
+@pytest.mark.parametrize("name", ["newest", "recent"])
 @pytest.mark.parametrize("seen", range(M + 1))
-def test_what_the_newest_snapshot_has_not_seen_is_that_of_staged(seen):
-    model = cut(("newest",), newest_seen=seen)
-    found = model.log_hazards(ROWS)
-    own = model.newest.log_hazard(ROWS)
+def test_what_a_window_has_not_seen_is_that_of_staged(name, seen):
+    window = replace(getattr(FULL, name), seen=seen)
+    found = replace(FULL, **{name: window}).log_hazards(ROWS)
+    own = FULL.around(window).log_hazard(ROWS)
+    if name == "recent":
+        own = own + season_effect(FULL.staged.glm, ROWS.day, FULL.settings)
     assert np.abs(own - found["staged"]).min() > 0
-    assert found["newest"][:, :seen].tolist() == own[:, :seen].tolist()
-    assert found["newest"][:, seen:].tolist() == found["staged"][:, seen:].tolist()
+    own, staged = own.clip(HAZARD_FLOOR, HAZARD_CEILING), found["staged"]
+    assert found[name][:, :seen] == pytest.approx(own[:, :seen], rel=1e-12)
+    assert found[name][:, seen:].tolist() == staged[:, seen:].tolist()
 
 
-def test_a_newest_around_other_trees_is_refused():
-    other = replace(FULL.newest, trees=replace(FULL.staged.trees))
-    with pytest.raises(ValueError, match="around the trees of staged"):
-        replace(FULL, newest=other)
+def test_a_window_stands_on_the_trees_of_staged_and_has_no_season():
+    hazard = FULL.around(FULL.newest)
+    assert hazard.trees is FULL.staged.trees
+    assert (FULL.settings.season, hazard.settings.season) == (True, False)
 
 
-def test_a_newest_that_saw_nothing_changes_nothing():
-    model = cut(("newest",), newest_seen=0)
+def test_a_window_that_saw_nothing_changes_nothing():
+    model = Mixture(FULL.staged, newest=replace(FULL.newest, seen=0))
     assert model.cumulative(ROWS) == pytest.approx(FULL.staged.cumulative(ROWS), rel=1e-12)
 
 
 def test_without_a_season_the_date_of_the_cutoff_says_nothing():
-    """Neither to proportional hazards nor to the newest snapshot."""
-    settings = replace(SETTINGS, season=False)
-    staged = replace(FULL.newest, settings=settings)  # a regression without waves
-    model = Mixture(staged, FULL.cox, FULL.newest, 2, 1.0)
+    """Neither to proportional hazards nor to a window."""
+    staged = FULL.around(FULL.newest)  # a regression without waves
+    model = Mixture(staged, FULL.cox, FULL.newest, FULL.recent, processes=True)
     later = replace(ROWS, day=ROWS.day + 100)
     assert model.cumulative(later).tolist() == model.cumulative(ROWS).tolist()
     assert np.abs(FULL.cumulative(later) - FULL.cumulative(ROWS)).max() > 1e-3

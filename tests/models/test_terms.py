@@ -69,17 +69,20 @@ def test_the_season_of_the_proportional_hazards_is_that_of_the_regression(mixtur
     assert season.std() > 0.01
 
 
-def test_later_than_the_newest_has_seen_its_terms_are_those_of_the_stages(mixture):
+@pytest.mark.parametrize("name", ["newest", "recent"])
+def test_later_than_a_window_has_seen_its_terms_are_those_of_the_stages(mixture, name):
     found = terms.of_mixture(mixture, ROWS, M)
-    newest, staged, seen = found["newest"], found["staged"], mixture.newest_seen
-    own = [name for name in newest.names if name not in ("level", "limits")]
-    assert set(staged.names) == set(newest.names)
-    for name in own:
-        mine = newest.values[:, :, newest.names.index(name)]
-        theirs = staged.values[:, :, staged.names.index(name)]
+    window, staged, seen = found[name], found["staged"], mixture.windows[name].seen
+    own = [term for term in window.names if term not in ("level", "limits")]
+    waves = {"season"} if name == "recent" else set()
+    assert set(staged.names) | waves == set(window.names)
+    for term in own:
+        mine = window.values[:, :, window.names.index(term)]
+        there = term in staged.names
+        theirs = staged.values[:, :, staged.names.index(term)] if there else np.zeros_like(mine)
         assert mine[:, seen:].tolist() == theirs[:, seen:].tolist()
-        assert not mine[:, :seen].any() or not name.startswith("glm:season_")
-        if name.startswith("trees:"):
+        assert not mine[:, :seen].any() or not term.startswith("glm:season_")
+        if term.startswith("trees:"):
             assert mine.tolist() == theirs.tolist()
 
 

@@ -9,7 +9,7 @@ The model knows arrays and equations: no events, no files, no config.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -96,26 +96,38 @@ class Hazard:
             total[part, 1:] = np.cumsum(np.exp(log_hazard) * widths, axis=1)
         return total
 
-    def log_hazard(self, rows: Inputs, of_trees: FloatArray | None = None) -> FloatArray:
+    def log_hazard(
+        self,
+        rows: Inputs,
+        added: FloatArray | None = None,
+        columns: FloatArray | None = None,
+    ) -> FloatArray:
         """The log hazard (n, m), events per day, in every interval of the curve.
 
-        `of_trees` (n, m) is `tree_score`, where it is known already.
+        `added` (n, m) is what stands beside the regression, its own `tree_score` if None; `columns`
+        (n * m, q or more) begins with the columns of the regression, where these are known already.
         """
         if self.glm is None:
             return rows.alone(self.settings)
         row, interval = everywhere(len(rows), len(self.settings.widths))
-        columns, _ = rows.smooth(row, interval, self.settings)
-        score = (rows.offset(row, interval) + self.glm.log_hazard(columns)).reshape(len(rows), -1)
-        score += self.tree_score(rows) if of_trees is None else of_trees
+        if columns is None:
+            columns, _ = rows.smooth(row, interval, self.settings)
+        own = columns[:, : len(self.glm.names)]
+        score = (rows.offset(row, interval) + self.glm.log_hazard(own)).reshape(len(rows), -1)
+        score += self.tree_score(rows) if added is None else added
         return np.asarray(np.clip(score, HAZARD_FLOOR, HAZARD_CEILING))
 
     def tree_score(self, rows: Inputs) -> FloatArray:
-        """What the trees add to the log hazard, (n, m) or (1, 1); 0 without trees."""
+        """What the trees add to the log hazard (n, m) in every interval of the curve."""
+        m = len(self.settings.widths)
+        return self.trees_at(rows, *everywhere(len(rows), m)).reshape(len(rows), m)
+
+    def trees_at(self, rows: Inputs, row: IntArray, interval: IntArray) -> FloatArray:
+        """What the trees add to the log hazard (k,) of person-intervals; 0 without trees."""
         if self.trees is None:
-            return np.zeros((1, 1))
-        row, interval = everywhere(len(rows), len(self.settings.widths))
+            return np.zeros(len(row))
         inputs, _ = rows.tree_inputs(row, interval, self.settings)
-        return self.trees.score(inputs, self.settings.threads).reshape(len(rows), -1)
+        return self.trees.score(inputs, self.settings.threads)
 
 
 T = TypeVar("T", bound=Inputs)
@@ -142,11 +154,12 @@ def fit_smooth(
     days: FloatArray,
     observed: NDArray[np.bool_],
     settings: Settings,
-    trees: boost.Trees | None = None,
+    known: Callable[[IntArray, IntArray], FloatArray] | None = None,
 ) -> Smooth[T]:
     """Processes and regression; see `fit`.
 
-    With `trees` that other rows have taught, the regression is fitted around what these say.
+    `known(row, interval)` is a part (k,) of the log hazard that other rows have taught; the
+    regression is fitted around it.
     """
     intervals = thinned(
         expand(days, observed, settings.edges, settings.whole_days),
@@ -155,13 +168,12 @@ def fit_smooth(
     columns, names = rows.smooth(intervals.row, intervals.interval, settings)
     sd, standardise = _priors(names, settings)
     offset = rows.offset(intervals.row, intervals.interval)
-    if trees is not None:
-        inputs, _ = rows.tree_inputs(intervals.row, intervals.interval, settings)
-        offset = offset + trees.score(inputs, settings.threads)
+    if known is not None:
+        offset = offset + known(intervals.row, intervals.interval)
     glm = fit_poisson(columns, intervals.event, intervals.exposure, names, sd, standardise, offset)
     glm = glm.bounded(columns, _bounded(settings))
     score = offset + glm.log_hazard(columns)
-    return Smooth(Hazard(settings, glm, trees), rows, days, observed, intervals, score)
+    return Smooth(Hazard(settings, glm, None), rows, days, observed, intervals, score)
 
 
 def _bounded(settings: Settings) -> tuple[str, ...]:

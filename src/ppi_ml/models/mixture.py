@@ -1,28 +1,38 @@
-"""The curve that is shipped: a mean of survival curves of members with fixed weights.
+"""The curve that is shipped: the plain mean of the survival curves of its members.
 
 The members look at different windows of time, so that the common shock of one of them does not
-carry the whole. The weights are fixed because an origin's shock is one draw, and no rule can be
+carry the whole. All weigh the same because an origin's shock is one draw, and no weights can be
 learned from two or three.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppi_ml.models.covariates import Rows, Settings, mean_of_processes, pace, season_effect
 from ppi_ml.models.cox import Cox
+from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.hazard import CHUNK_INTERVALS, Hazard
+from ppi_ml.models.intervals import everywhere
 
 FloatArray = NDArray[np.float64]
 
-WEIGHTS: Mapping[str, float] = {
-    "staged": 2.0, "cox": 1.0, "newest": 1.0, "processes": 1.0, "seasonal": 1.0,
-}  # fmt: skip
-"""Member -> its weight before those that are there are made to add up to 1."""
+
+@dataclass(frozen=True)
+class Window:
+    """The regression again, around the trees of `staged`, learned at a few late cutoffs.
+
+    These had seen the first `seen` intervals of the curve; later ones are those of `staged`. Few
+    dates cannot teach a season: it is that of `staged`, or (not `season`) there is none.
+    """
+
+    glm: PoissonGlm
+    seen: int
+    season: bool
 
 
 @dataclass(frozen=True)
@@ -31,24 +41,18 @@ class Mixture:
 
     `staged` is the hazard in three stages; `cox` proportional hazards by trees, with the season of
     `staged`, starting from the pace of the processes where these know enough lives whole; `newest`
-    the regression again, around the trees of `staged`, on the newest snapshot that has seen the
-    whole horizon, of which it saw the first `newest_seen` intervals (later ones are those of
-    `staged`); `processes` the plain mean of the processes' curves, if its weight is above 0;
-    `seasonal` the regression with a season, where the log has seen a year but too little more for
-    `staged` to have one.
+    the window of the newest snapshot that has seen the whole horizon, without a season; `recent`
+    that of the last weeks, of which no snapshot has seen much; `processes` whether the plain mean
+    of the processes' curves is one; `seasonal` the regression with a season, where the log has seen
+    a year but too little more for `staged` to have one.
     """
 
     staged: Hazard
     cox: Cox | None = None
-    newest: Hazard | None = None
-    newest_seen: int = 0
-    processes: float = 0.0
+    newest: Window | None = None
+    recent: Window | None = None
+    processes: bool = False
     seasonal: Hazard | None = None
-
-    def __post_init__(self) -> None:
-        """`ValueError` for a `newest` around other trees: those of `staged` are scored for both."""
-        if self.newest is not None and self.newest.trees is not self.staged.trees:
-            raise ValueError("newest: expected the regression around the trees of staged")
 
     @property
     def settings(self) -> Settings:
@@ -56,36 +60,60 @@ class Mixture:
         return self.staged.settings
 
     @property
+    def windows(self) -> dict[str, Window]:
+        """The members that are windows, by name."""
+        both = {"newest": self.newest, "recent": self.recent}
+        return {name: window for name, window in both.items() if window is not None}
+
+    @property
     def weights(self) -> dict[str, float]:
-        """Member -> its share of the mean; they add up to 1."""
-        raw = {
-            "staged": WEIGHTS["staged"],
-            "cox": 0.0 if self.cox is None else WEIGHTS["cox"],
-            "newest": 0.0 if self.newest is None else WEIGHTS["newest"],
+        """Member -> its share of the mean: the same for all."""
+        there = {
+            "staged": True,
+            "cox": self.cox is not None,
+            **dict.fromkeys(self.windows, True),
             "processes": self.processes,
-            "seasonal": 0.0 if self.seasonal is None else WEIGHTS["seasonal"],
+            "seasonal": self.seasonal is not None,
         }
-        return {name: weight / sum(raw.values()) for name, weight in raw.items() if weight}
+        names = [name for name, is_one in there.items() if is_one]
+        return dict.fromkeys(names, 1 / len(names))
+
+    def around(self, window: Window) -> Hazard:
+        """The regression of a window with the trees it stands around; no season is added."""
+        return Hazard(replace(self.settings, season=False), window.glm, self.staged.trees)
+
+    def season(self, rows: Rows) -> FloatArray:
+        """What `staged` says of the date of every interval: log effect (n, m)."""
+        return season_effect(self.staged.glm, rows.day, self.settings)
 
     def log_hazards(self, rows: Rows) -> dict[str, FloatArray]:
         """Member -> its log hazard (n, m) in every interval of the curve."""
-        of_trees = self.staged.tree_score(rows)
-        staged = self.staged.log_hazard(rows, of_trees)
+        of_trees, columns = self.staged.tree_score(rows), self._columns(rows)
+        staged = self.staged.log_hazard(rows, of_trees, columns)
         found = {"staged": staged}
         if self.cox is not None:
             inputs, _ = rows.standing(self.settings)
-            known = season_effect(self.staged.glm, rows.day, self.settings)
+            known = self.season(rows)
             if self.cox.paced:
                 known = known + pace(rows, self.settings)[:, None]
             found["cox"] = self.cox.log_hazard(inputs, known, self.settings.threads)
-        if self.newest is not None:
-            newest = self.newest.log_hazard(rows, of_trees)[:, : self.newest_seen]
-            found["newest"] = np.hstack([newest, staged[:, self.newest_seen :]])
+        for name, window in self.windows.items():
+            added = of_trees + self.season(rows) if window.season else of_trees
+            own = self.around(window).log_hazard(rows, added, columns)
+            found[name] = np.hstack([own[:, : window.seen], staged[:, window.seen :]])
         if self.processes:
             found["processes"] = mean_of_processes(rows, self.settings)
         if self.seasonal is not None:
-            found["seasonal"] = self.seasonal.log_hazard(rows)
+            found["seasonal"] = self.seasonal.log_hazard(rows, columns=columns)
         return found
+
+    def _columns(self, rows: Rows) -> FloatArray | None:
+        """The columns of every regression: the waves of a season come last, where one has them."""
+        if self.staged.glm is None:
+            return None
+        season = self.settings.season or self.seasonal is not None
+        cells = everywhere(len(rows), len(self.settings.widths))
+        return rows.smooth(*cells, replace(self.settings, season=season))[0]
 
     def cumulative(self, rows: Rows) -> FloatArray:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""

@@ -7,7 +7,7 @@ A term is called
 - `process`: what the regression or the proportional hazards start from, or what the processes say
   where they stand alone;
 - `glm:<column>`: a column of the regression times its coefficient;
-- `season`: the season that the proportional hazards take over from the regression;
+- `season`: the season that the proportional hazards and `recent` take over from the regression;
 - `trees:<input>`: what an input adds to the score of the trees (SHAP value);
 - `limits`: what the bounds of the log hazard took away or added.
 """
@@ -27,7 +27,6 @@ from ppi_ml.models.covariates import (
     Rows,
     mean_of_processes,
     pace,
-    season_effect,
 )
 from ppi_ml.models.cox import Cox
 from ppi_ml.models.glm import PoissonGlm
@@ -65,12 +64,15 @@ def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
     if mixture.cox is not None:
         settings = mixture.settings
         inputs, names = rows.standing(settings)
-        season = season_effect(mixture.staged.glm, rows.day, settings)
+        season = mixture.season(rows)
         start = pace(rows, settings) if mixture.cox.paced else None
         found["cox"] = of_cox(mixture.cox, inputs, names, season[:, :most], start, settings.threads)
-    if mixture.newest is not None:
-        newest = of_hazard(mixture.newest, rows, most, of_trees)
-        found["newest"] = _spliced(newest, staged, mixture.newest_seen)
+    for name, window in mixture.windows.items():
+        added = dict(of_trees)
+        if window.season:
+            added[SEASON] = mixture.season(rows)[:, :most].ravel()
+        own = of_hazard(mixture.around(window), rows, most, added)
+        found[name] = _spliced(own, staged, window.seen)
     if mixture.processes:
         found["processes"] = _process(mean_of_processes(rows, mixture.settings)[:, :most])
     if mixture.seasonal is not None:
@@ -79,11 +81,11 @@ def of_mixture(mixture: Mixture, rows: Rows, most: int) -> dict[str, Terms]:
 
 
 def of_hazard(
-    model: Hazard, rows: Inputs, most: int, of_trees: Mapping[str, FloatArray] | None = None
+    model: Hazard, rows: Inputs, most: int, added: Mapping[str, FloatArray] | None = None
 ) -> Terms:
     """Terms (n, most, q) of a hazard in stages; an input of its own for every tree column.
 
-    `of_trees` is `of_trees_of`, where it is known already.
+    `added` are terms (n * most,) that stand beside the regression, `of_trees_of` it if None.
     """
     n, settings = len(rows), model.settings
     if model.glm is None:
@@ -92,7 +94,7 @@ def of_hazard(
     columns, _ = rows.smooth(row, interval, settings)
     parts = _of_glm(model.glm, columns)
     parts[PROCESS] = rows.offset(row, interval)
-    _add(parts, of_trees_of(model, rows, most) if of_trees is None else of_trees)
+    _add(parts, of_trees_of(model, rows, most) if added is None else added)
     return _bounded({k: np.reshape(v, (n, most)) for k, v in parts.items()}, (n, most))
 
 
