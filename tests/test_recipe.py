@@ -54,7 +54,10 @@ def told(mixture):
         "staged": [staged.glm and staged.glm.to_dict(), staged.trees and staged.trees.text],
         "cox": proportional
         and [proportional.baseline.tolist(), proportional.trees and proportional.trees.text],
-        **{name: [window.glm.to_dict(), window.seen] for name, window in mixture.windows.items()},
+        **{
+            name: [window.glm.to_dict(), window.seen, window.season]
+            for name, window in mixture.windows.items()
+        },
     }
 
 

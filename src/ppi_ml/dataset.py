@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -28,7 +29,7 @@ from ppi_ml.entities import (
 )
 from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.instants import DAY_US, Cutoff
-from ppi_ml.shelf import Plugin, shelf
+from ppi_ml.shelf import Plugin, load_plugins, shelf
 from ppi_ml.snapshots import Cut, Snapshot, Wanted, snapshot
 
 if TYPE_CHECKING:
@@ -336,6 +337,7 @@ def build_features(
     entity: str = "customer",
     product: str = "sku",
     families: Sequence[str] | None = None,
+    plugins: str | Path | Sequence[str | Path] = (),
 ) -> pd.DataFrame:
     """Point-in-time features: index (keys, cutoff), one float32 column per feature.
 
@@ -346,6 +348,7 @@ def build_features(
             (customer_id and product).
         product: for `customer_product`, what a product is: `sku`, or a column of `products`.
         families: names of families; all of them if not given.
+        plugins: a file of your own with a family, or several.
 
     Every row knows only what was known before its cutoff. NaN is null: the catalogue
     (`ppi-ml features`) says what that means for each column.
@@ -357,7 +360,8 @@ def build_features(
     asked = [cutoffs] if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) else cutoffs
     instants = [Cutoff.parse(c, log.timezone) for c in asked]
     asked_for = "all" if families is None else families
-    chosen = _families(asked_for, entity=entity, segments=log.segments)
+    own = load_plugins(plugins)
+    chosen = _families(asked_for, plugins=own, entity=entity, segments=log.segments)
     return build(log, instants, chosen, entity=about).to_pandas()
 
 

@@ -10,6 +10,7 @@ from ppi_ml.customer_list import NAMES
 from ppi_ml.errors import UsageError
 from ppi_ml.row_removal import SUFFIXES
 from ppi_ml.schema import TABLES
+from ppi_ml.shelf import load_plugins
 
 _FLAT = "flat"
 
@@ -24,7 +25,9 @@ def files_of(data: Path) -> dict[Path, str | None]:
     """
     if data.suffix in (".yaml", ".yml"):
         found: dict[Path, str | None] = {}
-        for name, table in _tables(data, Config.read(data).data).items():
+        config = Config.read(data)
+        load_plugins(config.plugins)  # which files of a folder are tables, they say too
+        for name, table in _tables(data, config.data).items():
             if table.path is None:
                 raise UsageError(f"{data}: {name} is no file; remove the rows where it comes from")
             column = table.columns.get(NAMES[0], NAMES[0])
@@ -54,9 +57,7 @@ def _tables(config: Path, settings: DataSettings) -> dict[str, TableSettings]:
             "of a file or folder that does have the column, name the file or folder itself"
         )
     return {
-        name: table
-        for name, table in named.items()
-        if name not in TABLES or TABLES[name].of_customers  # what a plug-in brings is of customers
+        name: table for name, table in named.items() if name == _FLAT or TABLES[name].of_customers
     }
 
 

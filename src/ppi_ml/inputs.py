@@ -37,7 +37,7 @@ def load(
     exclude: Mapping[str, Mapping[str, object]] | None = None,
     segments: Sequence[str] = (),
     rates: Mapping[str, float] | None = None,
-    plugins: Sequence[str | Path] = (),
+    plugins: str | Path | Sequence[str | Path] = (),
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
 
@@ -65,7 +65,7 @@ def load(
             features as its region does.
         rates: other currency -> what one unit of it is in `currency`, such as {"USD": 0.92}, by
             which money is converted; counted in the report.
-        plugins: files of your own whose `TABLE` is a further table.
+        plugins: a file of your own whose `TABLE` is a further table, or several.
 
     Raises:
         ConfigError: a plug-in that cannot be used.

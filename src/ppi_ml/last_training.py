@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,9 @@ class LastTraining:
     """Where a load report lies, what it says, and the tables its model reads; None: all of them.
 
     `settings` say how its events were read, so that others are read alike. A report without a run
-    tells zone and currency alone. `unread` are the columns ("table.column") that it does not read.
+    tells zone and currency alone. `unread` are the columns ("table.column") that it does not read;
+    `plugins` are the paths of the files of one's own that it was trained with, `hashes` what its
+    bundle notes of them by name.
     """
 
     place: Path
@@ -39,6 +41,8 @@ class LastTraining:
     reads: frozenset[str] | None
     unread: frozenset[str]
     settings: DataSettings
+    plugins: tuple[str, ...] = ()
+    hashes: Mapping[str, str] | None = None
 
 
 def read(place: Path) -> LastTraining:
@@ -61,14 +65,30 @@ def read(place: Path) -> LastTraining:
             "again, or write one with ppi-ml validate --out"
         )
     read_, unread = _reads(place / "bundle")
-    return LastTraining(place, report, read_, unread, _settings(place, report))
+    config = _config(place)
+    if config is None:
+        return LastTraining(place, report, read_, unread, _as_told(report))
+    hashes = _noted(place / "bundle")
+    return LastTraining(place, report, read_, unread, config.data, config.plugins, hashes)
 
 
-def _settings(place: Path, report: dict[str, Any]) -> DataSettings:
-    """How the events were read: as the config of the run says, or as far as the report does."""
+def _config(place: Path) -> Config | None:
+    """The config of the run that a report lies in; None for a report alone, or an older run."""
     if place.is_dir():
-        with suppress(ConfigError):  # an older run says no more than its report
-            return Config.read(place / CONFIG, environ={}).data
+        with suppress(ConfigError):
+            return Config.read(place / CONFIG, environ={})
+    return None
+
+
+def _noted(bundle: Path) -> dict[str, str] | None:
+    """The plug-ins of a bundle by name, with the hashes that it notes; None without a bundle."""
+    if not bundle.is_dir():
+        return None
+    return {p["name"]: p["sha256"] for p in bundles.load(bundle).manifest.get("plugins", [])}
+
+
+def _as_told(report: dict[str, Any]) -> DataSettings:
+    """How the events were read, as far as a report says it."""
     told = list(report["summaries"].values())
     zone = next((summary["timezone"] for summary in told if summary.get("timezone")), "UTC")
     money = {summary.get("money") for summary in told} - {None, NO_CURRENCY}

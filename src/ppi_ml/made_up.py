@@ -10,13 +10,17 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ppi_ml.instants import DAY_US
 from ppi_ml.schema import Column, Table
 
 _WORDS = ("red", "late", "north", "gift", "plain", "loud", "small", "new")
 _DAYS_AFTER = 20.0
-_NAMED = ("customer_id", "order_id", "sku")
+_NAMED = ("order_id", "sku")
+_WIDE = 1_000
+"""Bounds further apart say what is possible, and not what is usual."""
+FloatArray = NDArray[np.float64]
 
 
 def rows(
@@ -28,7 +32,7 @@ def rows(
         table: its declaration.
         lines: order lines as `EventLog.tables` has them; `at` in microseconds UTC.
         currency: that of the log, for columns of currencies.
-        most: as many rows as lines, but at most so many.
+        most: as many rows as lines, but at most so many; fewer where keys repeat.
         seed: the same rows for the same seed.
     """
     draw = np.random.default_rng(seed)
@@ -47,18 +51,24 @@ def rows(
             found[column.name] = _times(at + draw.integers(1, 30, n) * DAY_US)
         elif column.kind == "currency":
             found[column.name] = [currency] * n
+        elif column.kind == "number":
+            found[column.name] = _numbers(column, n, draw)
         else:
-            found[column.name] = _drawn(column, n, draw)
-    return pl.DataFrame(found)
+            found[column.name] = draw.choice(column.choices or _WORDS, n)
+    return pl.DataFrame(found).unique(table.key, keep="first", maintain_order=True)
 
 
 def _times(at: Iterable[int]) -> pl.Series:
     return pl.Series(at, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
 
 
-def _drawn(column: Column, n: int, draw: np.random.Generator) -> object:
-    if column.kind == "number":
-        if column.least is not None and column.most is not None and column.most < 1_000:
-            return draw.integers(int(np.ceil(column.least)), int(column.most) + 1, n).astype(float)
-        return np.maximum(draw.lognormal(1.0, 0.5, n), column.least or 0.0).round(3)
-    return draw.choice(column.choices or _WORDS, n)
+def _numbers(column: Column, n: int, draw: np.random.Generator) -> FloatArray:
+    """Numbers (n,) within the bounds of a column, of stars and points whole ones."""
+    ends = [end for end in (column.above, column.least) if end is not None]
+    low = max(ends) if ends else min(0.0, np.inf if column.most is None else column.most - 1)
+    if column.most is None or column.most > low + _WIDE:
+        return np.asarray(low + draw.lognormal(1.0, 0.5, n).round(3))
+    whole = np.ceil(low + (column.above == low)), np.floor(column.most)
+    if whole[0] < whole[1]:
+        return draw.integers(int(whole[0]), int(whole[1]) + 1, n).astype(np.float64)
+    return np.asarray(low + (column.most - low) * (1 - draw.random(n)))

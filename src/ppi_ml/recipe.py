@@ -249,7 +249,7 @@ def _window(
 
     glm = hazard.fit_smooth(inputs, waits.days, waits.observed, settings, known).hazard.glm
     seen = np.asarray(settings.edges[1:]) <= material.sight(cutoffs[0], fold.end)
-    return None if glm is None else Window(glm, int(seen.sum()), season)
+    return Window(glm, int(seen.sum()), season) if glm is not None and seen.any() else None
 
 
 def _smooth(

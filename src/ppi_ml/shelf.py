@@ -107,14 +107,14 @@ def names(package: str) -> tuple[str, ...]:
 
 
 def load_plugins(
-    paths: Iterable[str | Path], hashes: Mapping[str, str] | None = None
+    paths: str | Path | Iterable[str | Path], hashes: Mapping[str, str] | None = None
 ) -> tuple[Plugin, ...]:
     """Run the user's own files; the hash is that of the very bytes that ran.
 
     A `TABLE` that one holds is a table of every log from then on.
 
     Args:
-        paths: the files.
+        paths: the files, or one of them.
         hashes: name -> sha256 that a bundle notes; a file of another hash is not run.
 
     Raises:
@@ -123,12 +123,13 @@ def load_plugins(
         IntegrityError: a file is not the one that the hashes speak of.
     """
     plugins: dict[str, Plugin] = {}
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         if path.stem in plugins:
             raise ConfigError(f"plugins: {path}: there is a plug-in called {path.stem} already")
-        plugins[path.stem] = plugin = _run(path, hashes)
+        plugins[path.stem] = _run(path, hashes)
+    for name, plugin in plugins.items():
         if hasattr(plugin.module, "TABLE"):
-            own_tables.declare(plugin.name, plugin.module.TABLE)
+            own_tables.declare(name, plugin.module.TABLE)
     return tuple(plugins.values())
 
 

@@ -14,6 +14,7 @@ from ppi_ml.declare import Command
 from ppi_ml.errors import DataError, UsageError
 from ppi_ml.inputs import data_settings, load_log, plugins_of
 from ppi_ml.progress import Progress
+from ppi_ml.shelf import load_plugins
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
@@ -59,9 +60,10 @@ def run(
     if out is not None and out.suffix not in _SUFFIXES:
         raise UsageError(f"--out: expected a name that ends in {', '.join(_SUFFIXES)}, got {out}")
     last = _last(data, against, sets or [])
+    plugins = _plugins(data, last, sets or [])
     settings = data_settings(data, last.settings if last else None, sets or [])
     lenient = settings.model_copy(update={"max_quarantined": 1.0})
-    report, drifts = _looked_at(lenient, plugins_of(data, sets or []), last, Progress(quiet))
+    report, drifts = _looked_at(lenient, plugins, last, Progress(quiet))
     place = last.place if last else None
     told = report.to_dict() | {"drift": _as_data(place, drifts)}
     read_as = _read_as(settings) if last and data.suffix not in (".yaml", ".yml") else []
@@ -80,6 +82,13 @@ def _last(data: Path, against: Path | None, sets: Sequence[str]) -> LastTraining
 
     place = against or last_training.newest(data, data_settings(data, sets=sets), sets)
     return None if place is None else last_training.read(place)
+
+
+def _plugins(data: Path, last: LastTraining | None, sets: Sequence[str]) -> tuple[Plugin, ...]:
+    """Files of one's own that may bring tables: those of a config, else those of the training."""
+    if data.suffix in (".yaml", ".yml") or last is None:
+        return plugins_of(data, sets)
+    return load_plugins(last.plugins, last.hashes)
 
 
 def _looked_at(

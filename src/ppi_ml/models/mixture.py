@@ -113,7 +113,12 @@ class Mixture:
             return None
         season = self.settings.season or self.seasonal is not None
         cells = everywhere(len(rows), len(self.settings.widths))
-        return rows.smooth(*cells, replace(self.settings, season=season))[0]
+        columns, names = rows.smooth(*cells, replace(self.settings, season=season))
+        plain = [self.staged, *map(self.around, self.windows.values())]
+        for model in plain if self.seasonal is None else [*plain, self.seasonal]:
+            if model.glm is not None and names[: len(model.glm.names)] != model.glm.names:
+                raise ValueError(f"a regression has other columns than {', '.join(names)}")
+        return columns
 
     def cumulative(self, rows: Rows) -> FloatArray:
         """The cumulative hazard (n, m+1) at the edges, 0 at day 0; S(t) = exp(-cumulative)."""
