@@ -45,6 +45,21 @@ def test_a_folder_with_a_file_per_table_is_all_of_them(tmp_path):
     assert len(log.order_lines) == len(log.returns) == 1
 
 
+def test_what_else_lies_in_a_folder_is_named_in_the_report(folder):
+    for name in ("returns.xlsx", "notes.txt", ".hidden", "figures.csv"):
+        (folder / name).write_text("x")
+    note = (
+        "not read, because no table is called so, or it is no CSV or Parquet: figures.csv, "
+        "notes.txt, returns.xlsx"
+    )
+    settings = DataSettings(source="files", path=str(folder))
+    for log in (load(folder), load_log(settings), load_log(data_settings(folder))):
+        assert note in log.report.notes
+    for place in "abcdef":
+        (folder / f"photo_{place}").mkdir()
+    assert load(folder).report.notes[0].endswith("photo_b, photo_c and 4 more")
+
+
 def test_frames_of_both_kinds_and_files_give_the_same_log(folder):
     given = [pd.DataFrame(LINES), pl.DataFrame(LINES), folder / "order_lines.csv"]
     logs = [load({"order_lines": lines}, timezone="Europe/Berlin") for lines in given]

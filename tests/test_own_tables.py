@@ -109,6 +109,28 @@ def test_from_its_file_to_rows_quarantine_and_features(path):
     assert ppi.load({"order_lines": LINES}).claims.empty
 
 
+def test_pairs_are_told_what_a_table_without_skus_says_of_their_customer(tmp_path):
+    found = tmp_path / "claims.py"
+    found.write_text(
+        SOURCE.replace('        Column("sku", "id", "", "product unknown"),\n', "")
+        .replace('entity="customer"', 'entity="customer_product"')
+    )  # fmt: skip
+    lines = pl.DataFrame({
+        "order_id": ["1", "1", "2"], "line_id": ["1", "2", "1"], "customer_id": ["a", "a", "b"],
+        "sku": ["tea", "mug", "tea"], "occurred_at": ["2021-01-01", "2021-01-01", "2021-04-20"],
+    })  # fmt: skip
+    log = ppi.load(
+        {"order_lines": lines, "claims": ROWS}, plugins=[found], max_quarantined={"claims": 0.4}
+    )
+    plugins = load_plugins([found])
+    cutoff, entity = Cutoff.parse("2021-05-10", "UTC"), entities.Entity(entities.PAIR)
+    chosen = dataset.families(["claims"], plugins=plugins, entity=entities.PAIR)
+    built = dataset.build(entities.prepared(log, entity), [cutoff], chosen, entity=entity)
+    assert built.keys["customer_id"].to_list() == ["a", "a", "b"]
+    assert built.column("claims__claims__count__30d").tolist() == [1.0, 1.0, 0.0]
+    assert str(built.column("claims__cost__sum__30d").tolist()) == "[12.5, 12.5, nan]"
+
+
 def test_without_the_plugin_there_is_no_such_table():
     with pytest.raises(DataError, match='unknown table "claims"'):
         ppi.load({"order_lines": LINES, "claims": ROWS})

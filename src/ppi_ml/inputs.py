@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from ppi_ml.instants import Cutoff, parse_days
 from ppi_ml.schema import MOST_QUARANTINED
 from ppi_ml.settings import from_sets, write
 from ppi_ml.shelf import Plugin, load_plugins, shelf
-from ppi_ml.table_files import SUFFIXES, holds_tables, tables_in
+from ppi_ml.table_files import SUFFIXES, holds_tables, left_alone, tables_in
 
 if TYPE_CHECKING:
     from ppi_ml.events import EventLog
@@ -78,8 +79,9 @@ def load(
     from ppi_ml.sources.dataframes import raw_tables
 
     load_plugins(plugins)
+    others: tuple[str, ...] = ()
     if isinstance(tables, str | Path) and holds_tables(Path(tables)):
-        tables = dict(tables_in(Path(tables)))
+        others, tables = left_alone(Path(tables)), dict(tables_in(Path(tables)))
     if isinstance(tables, Mapping) and "order_lines" not in tables:
         raise UsageError('tables: expected {"order_lines": ..., ...}; order_lines is missing')
     if strange := sorted(set(lags or {}) - set(LAGGED)):
@@ -89,6 +91,8 @@ def load(
     theirs = dict(columns or {})
     flat_columns = theirs.pop("flat", {})
     found = raw_tables(tables, theirs, customer_columns.checked(segments))
+    if others:
+        found["order_lines"] = replace(found["order_lines"], notes=others)
     rules = _rules({} if exclude is None else exclude)
     raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns)
     if (stated or flat_columns) and raw is found:
@@ -216,7 +220,7 @@ def _is_config(path: Path) -> bool:
 def _bare(path: Path, like: DataSettings | None) -> DataSettings:
     """How to read a file or a folder."""
     if path.is_dir():
-        return _files(tables_in(path), like)
+        return _files(tables_in(path), like).model_copy(update={"path": str(path)})
     if path.is_file() and path.suffix in SUFFIXES:
         return _file(path, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"

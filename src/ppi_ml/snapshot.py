@@ -296,8 +296,15 @@ class Past:
         return gone.filter(pl.col("out") >= pl.col("skus"))[PRODUCT].drop_nulls().sort()
 
     def keys_of(self, view: str) -> tuple[str, ...]:
-        """The key columns of a view: those of the entity, or the customer alone."""
-        return ("customer_id",) if view in _OF_CUSTOMERS else self.entity.keys
+        """The key columns of a view: those of the entity, or the customer alone.
+
+        What a table without a sku tells, such as tickets, it tells of the customer, whatever a row
+        is about.
+        """
+        if view in _OF_CUSTOMERS:
+            return ("customer_id",)
+        skuless = table_of(view) == view and "sku" not in TABLES[view].names
+        return ("customer_id",) if self.entity.is_pair and skuless else self.entity.keys
 
     def view(self, name: str) -> pl.DataFrame:
         """A view by name, without its dates: one made of order lines, or a table of the log."""

@@ -10,7 +10,7 @@ from ppi_ml.errors import ConfigError, UsageError
 from ppi_ml.schema import TABLES
 
 SUFFIXES = (".csv", ".parquet")
-_LINES = "order_lines"
+_LINES, _MOST_NAMED = "order_lines", 5
 
 
 def holds_tables(folder: Path) -> bool:
@@ -19,13 +19,12 @@ def holds_tables(folder: Path) -> bool:
 
 
 def tables_in(folder: Path) -> dict[str, Path]:
-    """Table -> the file, or folder of parts, that bears its name; other files are left alone.
+    """Table -> the file, or folder of parts, that bears its name; see `left_alone` for the others.
 
     `UsageError` if there are no order lines, two files for a table, or a name that is nearly one.
     """
-    candidates = [p for p in sorted(folder.iterdir()) if p.is_dir() or p.suffix in SUFFIXES]
     found: dict[str, Path] = {}
-    for path in candidates:
+    for path in filter(_may_be_table, sorted(folder.iterdir())):
         if path.stem in found:
             raise UsageError(f"{folder}: two files for the table {path.stem}; keep one of them")
         if path.stem in TABLES:
@@ -35,6 +34,27 @@ def tables_in(folder: Path) -> dict[str, Path]:
     if _LINES not in found:
         raise UsageError(f"{folder}: expected order_lines.csv or order_lines.parquet in there")
     return found
+
+
+def left_alone(folder: Path) -> tuple[str, ...]:
+    """What else lies in a folder with a file per table and is not read, as a note; none if nothing.
+
+    A table in a format that is not read, such as returns.xlsx, would else go missing unseen.
+    """
+    others = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and not (_may_be_table(path) and path.stem in TABLES)
+    ]
+    if not others:
+        return ()
+    more = f" and {len(others) - _MOST_NAMED:,} more" if len(others) > _MOST_NAMED else ""
+    named = ", ".join(others[:_MOST_NAMED])
+    return (f"not read, because no table is called so, or it is no CSV or Parquet: {named}{more}",)
+
+
+def _may_be_table(path: Path) -> bool:
+    return path.is_dir() or path.suffix in SUFFIXES
 
 
 def tables_of(settings: DataSettings) -> dict[str, TableSettings]:

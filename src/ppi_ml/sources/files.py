@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.intake import RawTable
 from ppi_ml.sources._kit import read_files, to_our_names
-from ppi_ml.table_files import tables_of
+from ppi_ml.table_files import left_alone, tables_of
 
 if TYPE_CHECKING:
     from ppi_ml.config import DataSettings
@@ -25,6 +27,9 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         further = of_table(name, settings.segments)
         frame = to_our_names(name, read_files(path), table.columns, table.constants, further)
         tables[name] = RawTable(frame, granularity=table.granularity, origin=path)
+    place = None if settings.path is None else Path(settings.path).expanduser()
+    if place is not None and place.is_dir():
+        tables["order_lines"] = replace(tables["order_lines"], notes=left_alone(place))
     return tables
 
 
