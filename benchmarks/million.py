@@ -111,12 +111,20 @@ def build(folder: Path, asked: int, threads: int) -> dict[str, Any]:
 
 
 def narrowed(data: Dataset, most: int = FEATURES) -> Dataset:
-    """The rows with at most so many columns: those of the trees and of cadence, then others."""
-    named = [name for name in data.names if name in data.tree_names or name.startswith("cadence")]
-    kept = [*named, *(name for name in data.names if name not in named)][:most]
+    """The rows with at most so many columns: those of curves, then of trees, then others."""
+
+    def place(name: str) -> tuple[bool, bool]:
+        return not name.startswith(("cadence__", "anniversary__")), name not in data.tree_names
+
+    kept = sorted(data.names, key=place)[:most]
     names = tuple(name for name in data.names if name in kept)
     columns = [data.names.index(name) for name in names]
-    return replace(data, names=names, values=np.ascontiguousarray(data.values[:, columns]))
+    return replace(
+        data,
+        names=names,
+        tree_names=tuple(name for name in data.tree_names if name in kept),
+        values=np.ascontiguousarray(data.values[:, columns]),
+    )
 
 
 def _slim(log: EventLog, first: Cutoff) -> EventLog:

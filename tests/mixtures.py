@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ppi_ml.models import boost
-from ppi_ml.models.covariates import RECENT_DAYS, Rows, Settings
+from ppi_ml.models.covariates import MONTHS, RECENT_DAYS, Rows, Settings
 from ppi_ml.models.cox import Cox
 from ppi_ml.models.glm import PoissonGlm
 from ppi_ml.models.hazard import Hazard
@@ -19,7 +19,7 @@ COLUMNS = (
     "loyalty_club__points__sum__90d",
 )  # fmt: skip
 TREES = {"num_leaves": 5, "learning_rate": 0.3, "min_data_in_leaf": 20, "lambda_l2": 1.0}
-SETTINGS = Settings(EDGES, ("mbg_nbd", "gaps"), COLUMNS, season=True, threads=1)
+SETTINGS = Settings(EDGES, ("mbg_nbd", "gaps"), COLUMNS, season=True, yearly=True, threads=1)
 MEMBERS = ("staged", "cox", "newest", "recent", "processes", "seasonal")
 
 
@@ -34,7 +34,7 @@ def rows_of(n=400, seed=0):
     trees[draw.random(trees.shape) < 0.1] = np.nan
     return Rows(
         histories=Histories(
-            repeats, last, last + draw.uniform(1, 100, n), repeats * log_gap, repeats * log_gap**2
+            repeats, last, last + draw.uniform(1, 600, n), repeats * log_gap, repeats * log_gap**2
         ),
         log_hazards=np.log(0.02) + 0.5 * draw.normal(size=(n, M, 2)),
         gap_place=np.column_stack([draw.uniform(2, 4, n), draw.uniform(0.5, 1, n)]),
@@ -45,6 +45,7 @@ def rows_of(n=400, seed=0):
         trees=trees,
         day=draw.integers(0, 24, n) * 30.0,
         key=draw.integers(0, 2**31, n),
+        by_month=np.cumsum(draw.poisson(0.3, (n, MONTHS)), axis=1).astype(float),
     )
 
 

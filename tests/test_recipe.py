@@ -170,10 +170,40 @@ def test_rows_are_drawn_where_there_are_too_many_then_their_quiet_intervals(mate
 def test_a_season_needs_a_year_and_a_half(material, plan):
     fitted = recipe.fit(material, plan.outer, recipe_of(STAGES[1]))
     assert plan.outer.end.days_since(material.log.observed_from) >= recipe.SEASON_NEEDS_DAYS
-    assert fitted.settings.season
+    assert fitted.settings.season and fitted.settings.yearly
     inner = plan.inner[0]
     assert inner.end.days_since(material.log.observed_from) < recipe.SEASON_NEEDS_DAYS
-    assert not recipe.fit(material, inner, recipe_of(STAGES[1])).settings.season
+    young = recipe.fit(material, inner, recipe_of(STAGES[1])).settings
+    assert not (young.season or young.yearly)
+    off = recipe.fit(replace(material, season=False), plan.outer, recipe_of(STAGES[1])).settings
+    assert not (off.season or off.yearly)
+
+
+def test_who_buys_at_the_same_time_every_year_is_found(log_of):
+    """Half of what a customer buys falls into two months of the year, which are the customer's own:
+    no season of all, and no usual pace.
+    """
+    draw, start = np.random.default_rng(7), datetime(2016, 1, 1, tzinfo=UTC)
+    days = [
+        (i, 365 * year + day)
+        for i, own in enumerate(draw.uniform(0, 365, 600))
+        for year in range(4)
+        for day in (*(own + draw.uniform(-30, 30, draw.poisson(3))), *draw.uniform(0, 365, 3))
+    ]
+    lines = [(f"c{i:03d}", str(start + timedelta(days=day))) for i, day in days if day > 0]
+    log = log_of(lines, start="2016-01-01", until="2019-09-01")
+    plan = plan_of(log)
+    shop, end = rebuilt(log, plan), plan.final.end
+    fits = [
+        recipe.smooth(replace(shop, season=season), plan.final, recipe_of(STAGES[1])).hazard
+        for season in (True, False)
+    ]
+    inputs = rows.build(shop.data.at([end]), shop.states, fits[0].settings.edges)
+    ahead = (inputs.by_month[:, 11] - inputs.by_month[:, 9]).astype(int)  # 300 to 360 days ago
+    last = fits[0].settings.edges.index(60.0)
+    found, plain = (fit.cumulative(inputs)[:, last] for fit in fits)
+    assert found[ahead > 1].mean() > 1.5 * found[ahead == 0].mean()
+    assert plain[ahead > 1].mean() < 1.2 * plain[ahead == 0].mean()
 
 
 def test_a_recipe_is_data():

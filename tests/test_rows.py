@@ -9,8 +9,9 @@ import pytest
 
 from ppi_ml import dataset, rows
 from ppi_ml.errors import NotTrainableError
+from ppi_ml.features import anniversary
 from ppi_ml.instants import Cutoff
-from ppi_ml.models.covariates import RECENT_DAYS
+from ppi_ml.models.covariates import MONTH_DAYS, MONTHS, RECENT_DAYS
 
 
 def build(log, *days):
@@ -138,6 +139,19 @@ def test_purchases_of_the_last_days_by_hand(log_of):
     assert RECENT_DAYS == (7, 14, 30, 90, 365)
     assert recent[data.customers.to_list().index("a")].tolist() == [1, 2, 3, 4, 5]
     assert recent[data.customers.to_list().index("b")].tolist() == [1, 1, 1, 1, 1]
+
+
+def test_purchases_by_month_by_hand(log_of):
+    end = datetime(2019, 1, 1)
+    lines = [("a", str(end - timedelta(days=days))) for days in (10, 40, 45, 400, 421)]
+    lines += [("b", "2018-12-31T09:00:00")]
+    data = build(log_of(lines, start="2017-06-01", until="2019-06-01"), "2019-01-01")
+    state = {"mean": 3.0, "between": 1.0, "within": 0.5, "spread": 0.1}
+    states = rows.ProcessStates(("gaps",), {"2019-01-01": {"gaps": state}}, {})
+    by_month = rows.build(data, states, [0.0, 30.0]).by_month
+    assert tuple(range(MONTH_DAYS, MONTHS * MONTH_DAYS + 1, MONTH_DAYS)) == anniversary.MONTHS
+    assert by_month[data.customers.to_list().index("a")].tolist() == [1, *[3] * 12, 4]
+    assert by_month[data.customers.to_list().index("b")].tolist() == [1] * 14
 
 
 def test_a_customer_without_gaps_has_the_shop_s_place_and_others_lean_to_their_own(log_of):

@@ -427,7 +427,7 @@ def test_members_are_those_that_were_asked_for_and_few_by_themselves(
 
 
 # ------------------------------------------------------------------ families and lags
-def test_cadence_is_added_for_the_curve_and_kept_from_the_trees(small, tmp_path, monkeypatch):
+def test_what_curves_are_made_of_is_added_and_kept_from_the_trees(small, tmp_path, monkeypatch):
     """Where only orders were asked for: the same curves before the bundle is written and after."""
     shipped, write = [], training.shipping.write
     monkeypatch.setattr(
@@ -436,13 +436,13 @@ def test_cadence_is_added_for_the_curve_and_kept_from_the_trees(small, tmp_path,
     asked = {"features.families": ["orders"], "features.windows": ["45d"], "tune.trials": 1}
     run = train(small, tmp_path, **asked)
     (model,), loaded = shipped, Scorer.load(run.bundle)
-    assert model.families == loaded.model.families == ("cadence", "orders")
+    assert model.families == loaded.model.families == ("anniversary", "cadence", "orders")
     assert any(name.startswith("cadence__") for name in model.columns)
     for found in (model, loaded.model):
         staged = found.curve.staged
         seen = {*staged.settings.tree_names, *staged.trees.names}
         assert any(name.startswith("orders__") for name in seen)
-        assert not any(name.startswith("cadence__") for name in seen)
+        assert not any(name.startswith(("cadence__", "anniversary__")) for name in seen)
     end = small.observed_until
     chosen = dataset.for_the_model(dataset.families(["orders"], (45,)))
     log = small.until(end)

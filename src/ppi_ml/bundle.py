@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from ppi_ml.errors import IntegrityError
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1_000_000  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ppi_ml.events import EventLog
 
 _HISTORY: Mapping[str, tuple[str, ...]] = {
-    CUSTOMER: ("cadence",),
+    CUSTOMER: ("anniversary", "cadence"),
     PAIR: ("cadence", "house", "refills"),
 }
 _PART_OF: Mapping[str, tuple[str, ...]] = {ORDER: (CUSTOMER,), LINE: (ORDER, CUSTOMER)}
@@ -193,7 +193,7 @@ def families(
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
     chosen = [cast(Family, found[name]) for name in sorted(asked)]
     if names == "all":
-        chosen = [family for family in chosen if _serves(family, entity)]
+        chosen = [f for f in chosen if _serves(f, entity) and _is_read(f, entity)]
     for family in chosen:
         if not _serves(family, entity):
             raise ConfigError(
@@ -212,6 +212,11 @@ def _serves(family: Family, entity: str) -> bool:
     return any(family.serves(name) for name in (entity, *_PART_OF.get(entity, ())))
 
 
+def _is_read(family: Family, entity: str) -> bool:
+    """Whether a model about the entity reads it: what no tree may see is for curves alone."""
+    return entity in _HISTORY or any(column.trees for _, column in aggregation.columns_of(family))
+
+
 def every_family(plugins: Sequence[Plugin] = ()) -> list[Family]:
     """The whole shelf, whatever a row is about."""
     return [
@@ -228,7 +233,7 @@ def _entities_of(family: object) -> tuple[str, ...]:
 def for_the_model(
     chosen: Sequence[Family], entity: str = CUSTOMER, plugins: Sequence[Plugin] = ()
 ) -> list[Family]:
-    """The families, with those that curves are made of: cadence; for pairs refills and house.
+    """The families, with those that curves are made of: `_HISTORY`.
 
     Where one was not asked for, its columns reach the smooth models only, not the trees.
     """

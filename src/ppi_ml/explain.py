@@ -53,6 +53,7 @@ THEMES: Mapping[str, str] = {
     f"{GLM}log_value": _VALUE,
     f"{GLM}waited_place": _RHYTHM,
     f"{GLM}season_": "season",
+    f"{GLM}year_ago": "what was bought a year ago",
     SEASON: "season",
     f"{TREES}cadence__": _RHYTHM,
     f"{TREES}interval__": _RHYTHM,

@@ -309,6 +309,7 @@ def _settings(
     durations: Durations,
 ) -> covariates.Settings:
     start = material.log.observed_from
+    season = material.season and fold.end.days_since(start) >= SEASON_NEEDS_DAYS
     reach = reach_of(start, fold.end, material.horizon)
     # the shape of a lone process is known; thinning would only lose it
     least = 0 if recipe.stages == hazard.STAGES[0] else _EVENTS_PER_INTERVAL
@@ -321,8 +322,9 @@ def _settings(
         tree_names=data.tree_names,
         facts=rows.facts_of(data),
         alone=recipe.alone,
-        season=material.season and fold.end.days_since(start) >= SEASON_NEEDS_DAYS,
+        season=season,
         season_sd=recipe.season_sd,
+        yearly=season and not data.entity.is_pair,
         whole_days=material.whole_days,
         trees=recipe.trees,
         seed=material.seed,

@@ -19,7 +19,7 @@ from ppi_ml import pair_rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
-from ppi_ml.models.covariates import RECENT_DAYS, Rows, process_hazards
+from ppi_ml.models.covariates import MONTH_DAYS, MONTHS, RECENT_DAYS, Rows, process_hazards
 from ppi_ml.models.gaps import next_gap
 from ppi_ml.models.histories import Histories
 from ppi_ml.models.processes import PROCESSES
@@ -199,7 +199,12 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
         for i, name in enumerate(states.names):
             survival = PROCESSES[name].survival(state[name], here, borders)
             log_hazards[part, :, i] = process_hazards(survival, borders)
-    return _rows(data, everything, log_hazards, place)
+    return replace(_rows(data, everything, log_hazards, place), by_month=_by_month(data))
+
+
+def _by_month(data: Dataset) -> FloatArray:
+    ages = range(MONTH_DAYS, (MONTHS + 1) * MONTH_DAYS, MONTH_DAYS)
+    return np.column_stack([data.column(f"anniversary__purchases__count__{age}d") for age in ages])
 
 
 def _build_pairs(data: Dataset, states: ProcessStates, borders: FloatArray) -> Rows:

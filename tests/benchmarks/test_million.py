@@ -44,6 +44,9 @@ def test_trees_keep_every_column_that_the_model_needs(folder):
     assert set(loaded.data.tree_names) < set(loaded.data.names)
     few = million.narrowed(loaded.data, 55)
     assert len(few.names) == few.values.shape[1] == 55
+    assert set(few.tree_names) <= set(few.names)
+    of_curves = ("cadence__", "anniversary__")
+    assert all(name in few.names for name in loaded.data.names if name.startswith(of_curves))
     for name in few.names:
         assert np.array_equal(few.column(name), loaded.data.column(name), equal_nan=True)
 

@@ -64,6 +64,48 @@ def test_every_smooth_column_has_a_name_and_a_number(season):
     assert known["step_3"].tolist() == [0, 0, 1]
 
 
+def year_ago(ages, age_days, middle):
+    """(purchases a year before, whether that is known) of one customer with purchases of ages."""
+    counts = [sum(age <= month for age in ages) for month in range(30, 421, 30)]
+    h = ROWS.histories.take(slice(0, 1))
+    rows = replace(
+        ROWS.take(slice(0, 1)),
+        histories=replace(h, age_days=np.array([float(age_days)])),
+        by_month=np.array([counts], dtype=float),
+    )
+    settings = replace(SETTINGS, edges=(0.0, 2.0 * middle), yearly=True)
+    cell = np.array([0])
+    columns, names = covariates.glm_columns(rows, cell, cell, settings)
+    known = dict(zip(names, columns[0], strict=True))
+    return np.expm1(known["year_ago"]), known["year_ago_known"]
+
+
+@pytest.mark.parametrize(
+    ("ages", "age_days", "middle", "expected"),
+    [
+        ([320, 340], 500, 35, (2, 1)),  # days 300 to 360 before the cutoff
+        ([300, 361], 500, 35, (0, 1)),
+        ([30, 60, 90, 300, 420], 500, 35, (0, 1)),
+        ([320, 340], 360, 35, (2, 1)),  # was there just long enough
+        ([320, 340], 359.9, 35, (0, 0)),
+        ([340], 500, 20, (1, 1)),  # days 315 to 375
+        ([310], 500, 20, (0.5, 1)),  # one of the days 300 to 330, which of them is not counted
+        ([20], 500, 335, (1, 1)),  # the last days that lie before the cutoff
+        ([20], 500, 335.5, (0, 0)),
+        ([390], 500, 0.5, (1 - 0.5 / 30 + 0.5 / 30, 1)),
+    ],
+)
+def test_what_was_bought_a_year_ago_by_hand(ages, age_days, middle, expected):
+    assert year_ago(ages, age_days, middle) == pytest.approx(expected)
+
+
+def test_nothing_of_a_year_ago_where_it_is_not_asked_for():
+    known = replace(ROWS, by_month=np.ones((2, 14)))
+    for settings, rows in ((SETTINGS, known), (replace(SETTINGS, yearly=True), ROWS)):
+        _, names = covariates.glm_columns(rows, ROW, INTERVAL, settings)
+        assert not any("year_ago" in name for name in names)
+
+
 def test_tree_inputs_by_hand():
     inputs = covariates.tree_inputs(ROWS, ROW, INTERVAL, SETTINGS)
     names = ("a", *covariates.interval_names(("gaps",)))

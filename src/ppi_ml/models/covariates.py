@@ -26,6 +26,8 @@ HAZARD_FLOOR, HAZARD_CEILING = -14.0, 3.0
 _SPANS = (7, 30, 90)
 RECENT_DAYS = (7, 14, 30, 90, 365)
 """Windows before the cutoff whose purchases the regression counts."""
+MONTH_DAYS, MONTHS = 30, 14
+"""Purchases are counted by age in steps of so many days, up to so many of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Rows:
     `key` (n,) a stable number of the customer for sampling and hold-out. `facts` (n, f) further
     columns for the regression, named in `Settings.facts`; `ending` (n, m) how much higher the log
     hazard of every interval is for a pair that is known to still consume, None for customers.
+    `by_month` (n, 14) purchases in the last 30, 60, ... 420 days, None for pairs.
     """
 
     histories: Histories
@@ -53,6 +56,7 @@ class Rows:
     key: IntArray
     facts: FloatArray | None = None
     ending: FloatArray | None = None
+    by_month: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -103,6 +107,8 @@ class Settings:
     """The process that is the whole model where no later stage is used; None: their mean."""
     season: bool = False
     season_sd: float = 0.3
+    yearly: bool = False
+    """Whether the regression sees what customers bought in the same weeks a year ago."""
     smooth_sd: float = 0.1
     """Prior sd of a standardised column; small, because it corrects what the processes say."""
     step_sd: float = 0.15
@@ -170,6 +176,8 @@ def glm_columns(
         parts[f"h_{process}"] = rows.log_hazards[row, interval, i]
     for j in range(len(settings.widths)):
         parts[f"step_{j}"] = (interval == j).astype(np.float64)
+    if settings.yearly and rows.by_month is not None:  # never of pairs
+        parts |= _year_ago(rows.by_month[row], rows.histories.age_days[row], middle)
     if settings.season:
         parts |= _season(rows.day[row] + middle)
     return np.column_stack(list(parts.values())), tuple(parts)
@@ -198,6 +206,31 @@ def waited_place(rows: Rows, row: IntArray, middle: FloatArray) -> FloatArray:
     waited = np.log(rows.histories.elapsed_days[row] + middle)
     place = (waited - rows.gap_place[row, 0]) / rows.gap_place[row, 1]
     return np.asarray(np.clip(place, -4.0, 4.0))
+
+
+def _year_ago(by_month: FloatArray, age: FloatArray, middle: FloatArray) -> dict[str, FloatArray]:
+    """What was bought a year before the middle of an interval, 30 days before and after that.
+
+    `year_ago` (k,) is ln(1 + purchases) and `year_ago_known` 1 where the customer (`age` days old)
+    was there all that time and it lies before the cutoff; else both are 0. Between the ages at
+    which `by_month` counts, purchases are taken to be spread evenly.
+    """
+    last = 365 - middle - MONTH_DAYS
+    first = last + 2 * MONTH_DAYS
+    known = (last >= 0) & (age >= first)
+    counts = np.hstack([np.zeros((len(by_month), 1)), by_month])
+    there = _at_age(counts, np.where(known, first, 0.0)) - _at_age(
+        counts, np.where(known, last, 0.0)
+    )
+    return {"year_ago": np.log1p(there), "year_ago_known": known.astype(np.float64)}
+
+
+def _at_age(counts: FloatArray, age: FloatArray) -> FloatArray:
+    """The purchases up to an age (k,), by counts (k, 15) at 0, 30, 60, ... days."""
+    place, rest = np.divmod(age, MONTH_DAYS)
+    row, i = np.arange(len(age)), place.astype(np.int64)
+    share = rest / MONTH_DAYS
+    return np.asarray((1 - share) * counts[row, i] + share * counts[row, i + 1])
 
 
 def _season(day: FloatArray) -> dict[str, FloatArray]:
