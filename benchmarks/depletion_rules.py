@@ -15,8 +15,8 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline
 from ppi_ml.entities import PAIR, PRODUCT
 from ppi_ml.events import EventLog
+from ppi_ml.material import Material
 from ppi_ml.problem import Problem
-from ppi_ml.recipe import Material
 from ppi_ml.shelf import shelf
 from ppi_ml.snapshots import Wanted
 

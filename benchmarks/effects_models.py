@@ -25,7 +25,8 @@ from effects_rows import (
 )
 from ppi_ml import dataset, labels, metrics, recipe, rows, simulate, training
 from ppi_ml.config import Config
-from ppi_ml.recipe import STAGED, Material, Recipe
+from ppi_ml.material import Material
+from ppi_ml.recipe import STAGED, Recipe
 from ppi_ml.simulate import Brand, SimulatedBrand, simulate_brand
 
 HORIZON, DAYS, LONGEST = 30, 450, 40

@@ -49,9 +49,10 @@ from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.events import EventLog
+from ppi_ml.material import Material
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.questions import TUNING_ROWS
-from ppi_ml.recipe import STAGED, Material, Recipe
+from ppi_ml.recipe import STAGED, Recipe
 from ppi_ml.splits import Fold, Plan
 
 FloatArray = NDArray[np.float64]

@@ -39,8 +39,9 @@ from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.models import hazard
-from ppi_ml.recipe import HEDGED, Material, Recipe
+from ppi_ml.recipe import HEDGED, Recipe
 from ppi_ml.splits import Fold
 from ppi_ml.training import SEASON_SD
 

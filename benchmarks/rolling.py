@@ -31,8 +31,8 @@ from ppi_ml.declare import Baseline, Target
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.problem import Problem
-from ppi_ml.recipe import Material
 from ppi_ml.shelf import shelf
 from ppi_ml.splits import Fold
 

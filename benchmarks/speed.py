@@ -19,10 +19,11 @@ import numpy as np
 
 from ppi_ml import dataset, inputs, labels, recipe, rows, splits
 from ppi_ml.config import Config
+from ppi_ml.material import Material
 from ppi_ml.models import boost, hazard
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.problem import Problem
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.recipe import Recipe
 
 Result = TypeVar("Result")
 CLASSIFIER = {"num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 20, "lambda_l2": 0.0}

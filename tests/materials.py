@@ -4,7 +4,8 @@ from functools import cache
 
 from ppi_ml import dataset, labels, rows, training
 from ppi_ml.config import Config
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.material import Material
+from ppi_ml.recipe import Recipe
 
 TREES = {"num_leaves": 6, "learning_rate": 0.05, "min_data_in_leaf": 50, "lambda_l2": 10.0}
 CONFIG = Config.read(

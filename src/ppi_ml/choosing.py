@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from ppi_ml.entities import CUSTOMER
 from ppi_ml.errors import NotTrainableError
+from ppi_ml.material import Material
 from ppi_ml.models.hazard import STAGES, add_trees, with_stages
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.nouns import NOUNS, Noun
 from ppi_ml.questions import Question, is_sure, row_losses
-from ppi_ml.recipe import HALVES, HEDGED, STAGED, Material, Recipe
+from ppi_ml.recipe import HALVES, HEDGED, STAGED, Recipe
 from ppi_ml.splits import Fold
 
 FloatArray = NDArray[np.float64]

@@ -15,12 +15,13 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.future import Future
+from ppi_ml.material import Material
 from ppi_ml.models.curve import EDGES, Curves
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.mixture import in_words
 from ppi_ml.problem import Problem
 from ppi_ml.progress import Progress, Step
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.recipe import Recipe
 from ppi_ml.score_rows import MODEL
 from ppi_ml.scorecard import Scorecard, unjudged
 from ppi_ml.snapshots import Wanted

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ppi_ml import labels, rows
 from ppi_ml.dataset import Dataset
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.models.curve import evaluation_days
 from ppi_ml.models.durations import Durations
 from ppi_ml.models.histories import Histories
-from ppi_ml.recipe import Material
 from ppi_ml.splits import Fold
 
 

@@ -18,11 +18,12 @@ from scipy.optimize import brentq
 from ppi_ml import curve_metrics, labels, metrics, recipe, rows
 from ppi_ml.declare import Metric
 from ppi_ml.errors import NotTrainableError
+from ppi_ml.material import Material
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves, evaluation_days
 from ppi_ml.models.hazard import Smooth
 from ppi_ml.models.mixture import Mixture
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.recipe import Recipe
 from ppi_ml.splits import Fold
 
 FloatArray = NDArray[np.float64]

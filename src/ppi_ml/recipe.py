@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from ppi_ml import explain, labels, rows
 from ppi_ml.dataset import Dataset
-from ppi_ml.declare import Metric
-from ppi_ml.engine.buckets import GIGABYTE
-from ppi_ml.errors import NotTrainableError
-from ppi_ml.events import EventLog
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.models import covariates, cox, hazard
 from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
@@ -23,7 +20,6 @@ from ppi_ml.models.durations import Durations
 from ppi_ml.models.hazard import Hazard, Smooth
 from ppi_ml.models.intervals import interval_edges
 from ppi_ml.models.mixture import Mixture, Window
-from ppi_ml.models.thinning import draw_rows, thinning
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold, reach_of
 
@@ -73,51 +69,6 @@ class Recipe:
             "trees": dict(self.trees),
             "members": self.members,
         }
-
-
-@dataclass(frozen=True)
-class Material:
-    """What every fit of one training shares.
-
-    `data` holds the rows of every training cutoff and of every fold's end; `horizon` is judged
-    (days); `settling` is how long the log needs to know what happened (days).
-    """
-
-    log: EventLog
-    data: Dataset
-    states: ProcessStates
-    horizon: int
-    active_within: int
-    settling: float
-    max_rows: int
-    seed: int
-    threads: int
-    season: bool = True
-    memory: int = 4 * GIGABYTE
-    metric: Metric = "log_loss"
-
-    @property
-    def whole_days(self) -> bool:
-        """Whether purchases are known by day only."""
-        return self.log.tables["order_lines"].granularity == "day"
-
-    def part(self, fold: Fold) -> tuple[Dataset, Durations]:
-        """The training rows of a fold with their labels as known at its end."""
-        seen = [c for c in self.states.usable(fold.train) if self.sight(c, fold.end) > 0]
-        if not seen:
-            raise NotTrainableError(
-                f"no training cutoff before {fold.end} has both a purchase process and a day of "
-                "follow-up; load a longer history"
-            )
-        data = self.data.at(seen)
-        waits = labels.durations(data, self.log, fold.end, self.settling)
-        if not waits.observed.any():
-            raise NotTrainableError(labels.nobody_bought(data, self.log, fold.end, self.settling))
-        return data, waits
-
-    def sight(self, cutoff: Cutoff, end: Cutoff) -> float:
-        """Days after a cutoff that can be seen from an end."""
-        return end.days_since(cutoff) - self.settling
 
 
 def smooth(material: Material, fold: Fold, recipe: Recipe, most: int | None = None) -> Smooth[Rows]:
@@ -206,7 +157,7 @@ def _newest(material: Material, fold: Fold, staged: Hazard) -> Window | None:
 
     It knows how the last of whom everything is known went on, and is the voice without a season.
     """
-    ripe = [c for c in _sighted(material, fold) if material.sight(c, fold.end) >= material.horizon]
+    ripe = [c for c in material.sighted(fold) if material.sight(c, fold.end) >= material.horizon]
     return _window(material, fold, staged, ripe[-1:], season=False)
 
 
@@ -215,14 +166,8 @@ def _recent(material: Material, fold: Fold, staged: Hazard) -> Window | None:
 
     It knows how things go now, as far as that can be seen, the season aside.
     """
-    late = [c for c in _sighted(material, fold) if material.sight(c, fold.end) <= _RECENT_DAYS]
+    late = [c for c in material.sighted(fold) if material.sight(c, fold.end) <= _RECENT_DAYS]
     return _window(material, fold, staged, late, season=True)
-
-
-def _sighted(material: Material, fold: Fold) -> list[Cutoff]:
-    """The training cutoffs of a fold of which anything is known at its end."""
-    usable = material.states.usable(fold.train)
-    return [c for c in usable if material.sight(c, fold.end) > 0]
 
 
 def _window(
@@ -240,7 +185,7 @@ def _window(
         return None
     settings = replace(staged.settings, season=False)
     most = min(material.max_rows, _WINDOW_INTERVALS)
-    inputs, waits, settings = _drawn(material, data, waits, settings, most)
+    inputs, waits, settings = material.drawn(data, waits, settings, most)
     dated = covariates.season_effect(staged.glm, inputs.day, staged.settings)
 
     def known(row: IntArray, interval: IntArray) -> FloatArray:
@@ -259,25 +204,8 @@ def _smooth(
     settings: covariates.Settings,
     most: int,
 ) -> Smooth[Rows]:
-    inputs, waits, settings = _drawn(material, data, durations, settings, most)
+    inputs, waits, settings = material.drawn(data, durations, settings, most)
     return hazard.fit_smooth(inputs, waits.days, waits.observed, settings)
-
-
-def _drawn(
-    material: Material,
-    data: Dataset,
-    durations: Durations,
-    settings: covariates.Settings,
-    most: int,
-) -> tuple[Rows, Durations, covariates.Settings]:
-    """What a fit looks at of rows and their waits, and the share of quiet intervals it looks at."""
-    shares = thinning(durations.days, durations.observed, settings.edges, most)
-    if shares.rows < 1:
-        mask = np.zeros(len(data), dtype=np.bool_)
-        mask[draw_rows(rows.keys(data), data.day, shares.rows, material.seed)] = True
-        data, durations = data.take(mask), durations.take(mask)
-    inputs = rows.build(data, material.states, settings.edges)
-    return inputs, durations, replace(settings, quiet=shares.quiet)
 
 
 def typical(material: Material, fold: Fold, model: Mixture) -> explain.Reference:

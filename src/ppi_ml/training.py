@@ -32,10 +32,11 @@ from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import NotTrainableError, UsageError
 from ppi_ml.events import EventLog
 from ppi_ml.explain import Reference
+from ppi_ml.material import Material
 from ppi_ml.models.mixture import Mixture, in_words
 from ppi_ml.occasion_training import Question
 from ppi_ml.progress import Progress, Step
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.recipe import Recipe
 from ppi_ml.rows import ProcessStates
 from ppi_ml.runs import JOURNAL, PRIVATE, Run, RunFolder
 from ppi_ml.scorecard import Scorecard

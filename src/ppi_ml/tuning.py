@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from ppi_ml import choosing
 from ppi_ml.choosing import Size
+from ppi_ml.material import Material
 from ppi_ml.models import hazard
 from ppi_ml.models.mixture import Mixture
 from ppi_ml.questions import Question, ask, is_sure, row_losses
-from ppi_ml.recipe import Material, Recipe
+from ppi_ml.recipe import Recipe
 from ppi_ml.splits import Fold
 
 if TYPE_CHECKING:

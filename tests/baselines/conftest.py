@@ -11,9 +11,9 @@ from ppi_ml.dataset import Wanted
 from ppi_ml.entities import Entity
 from ppi_ml.events import RawTable, load_tables
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.models.durations import Durations
 from ppi_ml.problem import Problem
-from ppi_ml.recipe import Material
 from ppi_ml.rows import ProcessStates
 from ppi_ml.splits import Fold
 

@@ -14,8 +14,8 @@ from ppi_ml.dataset import Wanted
 from ppi_ml.entities import Entity
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.instants import Cutoff
+from ppi_ml.material import Material
 from ppi_ml.problem import Problem
-from ppi_ml.recipe import Material
 from ppi_ml.shelf import shelf
 from ppi_ml.splits import Fold
 from ppi_ml.targets.depletion import TARGET
