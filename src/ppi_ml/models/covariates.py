@@ -249,7 +249,7 @@ def season_effect(glm: PoissonGlm | None, day: FloatArray, settings: Settings) -
     `day` (n,) is the local day of the cutoff since 1970-01-01.
     """
     effect = np.zeros((len(day), len(settings.widths)))
-    if glm is None:
+    if glm is None or not any(name.startswith("season_") for name in glm.names):
         return effect
     waves = _season(day[:, None] + settings.middles[None, :])
     for name, coefficient in zip(glm.names, glm.coefficients, strict=True):

@@ -89,16 +89,14 @@ class Mixture:
     def log_hazards(self, rows: Rows) -> dict[str, FloatArray]:
         """Member -> its log hazard (n, m) in every interval of the curve."""
         of_trees, columns = self.staged.tree_score(rows), self._columns(rows)
-        staged = self.staged.log_hazard(rows, of_trees, columns)
+        staged, season = self.staged.log_hazard(rows, of_trees, columns), self.season(rows)
         found = {"staged": staged}
         if self.cox is not None:
             inputs, _ = rows.standing(self.settings)
-            known = self.season(rows)
-            if self.cox.paced:
-                known = known + pace(rows, self.settings)[:, None]
-            found["cox"] = self.cox.log_hazard(inputs, known, self.settings.threads)
+            paced = pace(rows, self.settings)[:, None] if self.cox.paced else 0.0
+            found["cox"] = self.cox.log_hazard(inputs, season + paced, self.settings.threads)
         for name, window in self.windows.items():
-            added = of_trees + self.season(rows) if window.season else of_trees
+            added = of_trees + season if window.season else of_trees
             own = self.around(window).log_hazard(rows, added, columns)
             found[name] = np.hstack([own[:, : window.seen], staged[:, window.seen :]])
         if self.processes:
