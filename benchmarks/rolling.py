@@ -112,7 +112,7 @@ def problem_of(log: EventLog, config: Config) -> Problem:
     data = dataset.build(
         log, [*fold.train, fold.end], dataset.for_the_model(families),
         threads=config.engine.threads,
-    )  # fmt: skip
+    ).varying()  # fmt: skip
     material = Material(
         log=log,
         data=data,

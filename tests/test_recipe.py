@@ -263,9 +263,20 @@ def test_a_season_of_one_year_has_one_voice(material, plan, trained):
 def test_proportional_hazards_start_from_processes_that_know_whole_lives(
     material, plan, monkeypatch, known
 ):
-    monkeypatch.setattr(rows, "_UNKNOWN_ENTRY_DAYS", 0 if known else 10_000)
+    monkeypatch.setattr(rows, "_FIRST_DAYS", 0 if known else 10_000)
     fitted = recipe.fit(material, plan.outer, recipe_of(members=THREE))
     assert fitted.cox.paced is known
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_processes_hedge_where_they_know_whole_lives_or_are_half_of_a_thin_log(
+    material, plan, monkeypatch, known
+):
+    monkeypatch.setattr(rows, "_FIRST_DAYS", 0 if known else 10_000)
+    (fold,) = plan.inner
+    hedged = recipe.fit(material, fold, recipe_of(STAGES[1], members=HEDGED))
+    assert hedged.processes is known
+    assert recipe.fit(material, fold, recipe_of(STAGES[1], members=HALVES)).processes
 
 
 def test_the_processes_leave_when_there_is_a_season(material, plan, fitted):

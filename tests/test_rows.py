@@ -103,7 +103,7 @@ def test_lives_are_known_where_half_of_the_customers_entered_after_the_first_day
     data = build(shop, "2019-09-01")
     (cutoff,) = data.cutoffs
     usual = float(np.quantile(rows.histories(data).age_days, 0.5, method="lower"))
-    assert rows.knows_lives(data, data.cutoffs, cutoff.plus(-round(usual + 60 + day))) is known
+    assert rows.knows_lives(data, data.cutoffs, cutoff.plus(-round(usual + 30 + day))) is known
 
 
 def test_nobody_with_two_purchases_is_said_so(log_of):

@@ -41,8 +41,8 @@ STAGED, THREE, HEDGED, HALVES = (
 )  # fmt: skip
 MEMBERS = (STAGED, THREE, HEDGED, HALVES)
 """The curves that are averaged. `processes` joins the others only where the log is too young for a
-season or for a ripe snapshot, `seasonal` only where it is a year old and too young for a season of
-all."""
+season or for a ripe snapshot, and its customers were seen to begin; `seasonal` only where it is a
+year old and too young for a season of all."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,16 @@ def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe
     if staged.settings.stages == hazard.STAGES[0]:
         return Mixture(staged)
     newest = _newest(material, fold, staged) if "newest" in members else None
-    # What no season can be told from yet, and what no snapshot has seen, the processes hedge.
+    # What no season can be told from yet, and what no snapshot has seen, the processes hedge, if
+    # they have seen lives begin. Of thin logs they are half of the curve.
     unsure = newest is None or not staged.settings.season
+    hedge = unsure and (recipe.members == HALVES or _know_lives(material, fold))
     return Mixture(
         staged,
         _cox(material, fold, started, staged, recipe) if "cox" in members else None,
         newest,
         _recent(material, fold, staged) if "recent" in members else None,
-        "processes" in members and unsure,
+        "processes" in members and hedge,
         _seasonal(material, fold, started) if "seasonal" in members else None,
     )
 
@@ -120,8 +122,7 @@ def _cox(
 
     Its trees start from what the processes expect, where these know whole lives.
     """
-    usable = material.states.usable(fold.train)
-    paced = rows.knows_lives(material.data, usable, material.log.observed_from)
+    paced = _know_lives(material, fold)
     inputs, names = started.rows.standing(staged.settings)
     day = started.rows.day
     return cox.fit(
@@ -136,6 +137,12 @@ def _cox(
         seed=staged.settings.seed,
         threads=staged.settings.threads,
     )
+
+
+def _know_lives(material: Material, fold: Fold) -> bool:
+    """Whether the processes were fitted on lives seen from their beginning."""
+    usable = material.states.usable(fold.train)
+    return rows.knows_lives(material.data, usable, material.log.observed_from)
 
 
 def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard | None:

@@ -31,7 +31,7 @@ ProcessState = dict[str, dict[str, Any]]
 MOST_CUSTOMERS = 8_000
 _LEAST_SPAN = 1e-8
 """The least share of a customer's age that two purchases lie apart."""
-_UNKNOWN_ENTRY_DAYS = 60
+_UNKNOWN_ENTRY_DAYS, _FIRST_DAYS = 60, 30
 _ENOUGH = 0.5
 _PLACE = "gaps"
 
@@ -172,12 +172,12 @@ def _entered_later(all_: Histories, log_days: float) -> NDArray[np.bool_]:
 def knows_lives(data: Dataset, cutoffs: Sequence[Cutoff], log_start: Cutoff) -> bool:
     """Whether the processes were fitted on lives seen from their beginning, at the newest cutoff.
 
-    Else they learned from customers whose beginnings lie before the log, of whom those who had
-    lapsed are missing.
+    Else most customers turn up as soon as the log begins: they were there before, and those of them
+    who had lapsed by then are missing.
     """
     newest = cutoffs[-1]
-    everybody = histories(data.at([newest]))
-    return _are_enough(_entered_later(everybody, newest.days_since(log_start)))
+    age = histories(data.at([newest])).age_days
+    return _are_enough(age <= newest.days_since(log_start) - _FIRST_DAYS)
 
 
 def _are_enough(known: NDArray[np.bool_]) -> bool:
