@@ -182,9 +182,10 @@ def _window(
 ) -> Window | None:
     """The regression on some cutoffs; None without any, or where nobody bought.
 
-    So few dates could teach neither trees nor a season, and it takes those of `staged`.
+    It starts from that of `staged`, and so few dates could teach neither trees nor a season: these
+    are those of `staged`.
     """
-    if not cutoffs:
+    if not cutoffs or staged.glm is None:
         return None
     data = material.data.at(cutoffs)
     waits = labels.durations(data, material.log, fold.end, material.settling)
@@ -194,14 +195,19 @@ def _window(
     most = min(material.max_rows, _WINDOW_INTERVALS)
     inputs, waits, settings = material.drawn(data, waits, settings, most)
     dated = covariates.season_effect(staged.glm, inputs.day, staged.settings)
+    columns = tuple(name for name in staged.glm.names if not name.startswith("season_"))
+    start = staged.glm.only(columns)
 
     def known(row: IntArray, interval: IntArray) -> FloatArray:
-        of_trees = staged.trees_at(inputs, row, interval)
-        return of_trees + dated[row, interval] if season else of_trees
+        smooth, _ = inputs.smooth(row, interval, settings)
+        there = start.log_hazard(smooth) + staged.trees_at(inputs, row, interval)
+        return there + dated[row, interval] if season else there
 
-    glm = hazard.fit_smooth(inputs, waits.days, waits.observed, settings, known).hazard.glm
+    moved = hazard.fit_smooth(inputs, waits.days, waits.observed, settings, known).hazard.glm
     seen = np.asarray(settings.edges[1:]) <= material.sight(cutoffs[0], fold.end)
-    return Window(glm, int(seen.sum()), season) if glm is not None and seen.any() else None
+    if moved is None or not seen.any():
+        return None
+    return Window(start.plus(moved), int(seen.sum()), season)
 
 
 def _smooth(

@@ -186,3 +186,38 @@ def test_beyond_what_training_had_the_end_of_it_counts():
     assert "bounds" not in free.to_dict()
     unknown = free.bounded(np.full((5, 3), np.nan), ["x0"])
     assert unknown.bounds == {}
+
+
+def drawn_glm(seed, columns=("a", "b", "c")):
+    draw, q = np.random.default_rng(seed), len(columns)
+    return PoissonGlm(
+        tuple(columns), draw.normal(size=q), draw.uniform(0.1, 3, q), draw.normal(size=q),
+        draw.normal(),
+    )  # fmt: skip
+
+
+def test_the_sum_of_two_regressions_says_the_sum_of_both():
+    one, other = drawn_glm(1), drawn_glm(2)
+    columns = np.random.default_rng(3).normal(size=(50, 3))
+    both = one.plus(other)
+    assert both.log_hazard(columns) == pytest.approx(
+        one.log_hazard(columns) + other.log_hazard(columns), abs=1e-12
+    )
+    assert (both.centre.tolist(), both.spread.tolist()) == (
+        one.centre.tolist(),
+        one.spread.tolist(),
+    )
+    with pytest.raises(ValueError, match="same columns"):
+        one.plus(drawn_glm(2, "abd"))
+    with pytest.raises(ValueError, match="without bounds"):
+        one.plus(other.bounded(columns, ["a"]))
+
+
+def test_only_some_columns_of_a_regression_leave_the_others_at_their_centre():
+    glm = drawn_glm(1)
+    columns = np.random.default_rng(3).normal(size=(50, 3))
+    moved = columns.copy()
+    moved[:, 1] = glm.centre[1]
+    assert glm.only(("c", "a")).log_hazard(columns[:, [2, 0]]) == pytest.approx(
+        glm.log_hazard(moved), abs=1e-12
+    )

@@ -51,6 +51,32 @@ class PoissonGlm:
         }
         return replace(self, bounds=ends)
 
+    def only(self, names: tuple[str, ...]) -> PoissonGlm:
+        """The same without its other columns, as if these were at their centre."""
+        places = [self.names.index(name) for name in names]
+        return replace(
+            self,
+            names=names,
+            centre=self.centre[places],
+            spread=self.spread[places],
+            coefficients=self.coefficients[places],
+        )
+
+    def plus(self, other: PoissonGlm) -> PoissonGlm:
+        """The regression whose log hazard is the sum of this one's and of another's.
+
+        Both have the same columns, none of them bounded; `ValueError` if not.
+        """
+        if self.names != other.names or self.bounds or other.bounds:
+            raise ValueError("only regressions of the same columns, without bounds, can be added")
+        slopes = other.coefficients / other.spread
+        moved = float((self.centre - other.centre) @ slopes)
+        return replace(
+            self,
+            coefficients=self.coefficients + slopes * self.spread,
+            intercept=self.intercept + other.intercept + moved,
+        )
+
     def _inside(self, columns: FloatArray) -> FloatArray:
         if not self.bounds:
             return columns

@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Window:
-    """The regression again, around the trees of `staged`, learned at a few late cutoffs.
+    """The regression of `staged`, moved to what a few late cutoffs say, around the same trees.
 
     These had seen the first `seen` intervals of the curve; later ones are those of `staged`. Few
     dates cannot teach a season: it is that of `staged`, or (not `season`) there is none.
