@@ -1,11 +1,14 @@
 """The curve at forward origins inside the logs: what a change of the model is judged on first.
 
-    python benchmarks/origins.py [SHOP ...] [--set model.season=off] [--save FILE] [--against FILE]
+    python benchmarks/origins.py [SHOP ...] [--every 15] [--days 180] [--set model.season=off]
+        [--save FILE] [--against FILE]
 
 At each origin the log is cut to what was known then, the curve is fitted with its default recipe
-(no search), and everybody is asked about. The answers end where the last fixed case of a shop
-begins to ask; earlier ones of the same shop (Online Retail II 2011-06-13, CDNOW 1997-10-01) lie
-inside.
+(no search), and everybody is asked about. Origins lie 30 days apart; what a few of them say of a
+member may be luck, and `--every 15` asks twice as many. `--days` asks all of them about other days:
+far ones of young logs, of which no snapshot has seen so many. The answers end where the last fixed
+case of a shop begins to ask; earlier ones of the same shop (Online Retail II 2011-06-13, CDNOW
+1997-10-01) lie inside, so these cases are no blind judges of what was chosen here.
 
 Printed are log-loss at the horizon, integrated Brier score, and expected over actual returning
 customers; beside them the log-loss of every member alone, and how it changes where that member is
@@ -42,30 +45,43 @@ from ppi_ml.settings import from_sets
 from ppi_ml.training import SEASON_SD
 
 FloatArray = NDArray[np.float64]
+EVERY = 30
 _HEAD = ("shop", "origin", "days", "customers", "log-loss", "IBS", "expected / actual")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A shop, the end of what may be seen of it, and its origins with the days asked about."""
+    """A shop, the end of what may be seen of it, and the dates between which it is asked.
+
+    `spans` are (first origin, last origin, days asked about).
+    """
 
     source: str
     path: str | None
     end: str
-    origins: Mapping[str, int]
+    spans: tuple[tuple[str, str, int], ...]
+
+    def origins(self, every: int = EVERY, days: int | None = None) -> list[tuple[str, int]]:
+        """The origins and the days asked about at each, or `days` where these can be known."""
+        found = []
+        for first, last, usual in self.spans:
+            asked = usual if days is None else days
+            dates = np.arange(np.datetime64(first), np.datetime64(last) + 1, every)
+            found += [(str(date), asked) for date in dates if str(date + asked) <= self.end]
+        return found
 
 
 SHOPS = {
-    "online_retail": Place("", None, "2011-09-11", {
-        "2010-12-15": 90, "2011-01-14": 90, "2011-02-13": 90, "2011-03-15": 90, "2011-04-14": 90,
-        "2011-05-14": 90, "2011-06-13": 90, "2011-07-13": 60, "2011-08-12": 30,
-    }),
-    "cdnow": Place("cdnow", "cdnow/cdnow_master.parquet", "1998-01-02", {
-        "1997-05-07": 90, "1997-06-06": 90, "1997-07-06": 90, "1997-08-05": 90, "1997-09-04": 90,
-    }),
-    "complete_journey": Place("complete_journey", "completejourney", "2017-10-03", {
-        "2017-06-05": 90, "2017-07-05": 90, "2017-08-04": 30, "2017-09-03": 30,
-    }),
+    "online_retail": Place("", None, "2011-09-11", (
+        ("2010-04-19", "2011-06-13", 90), ("2011-07-13", "2011-07-13", 60),
+        ("2011-08-12", "2011-08-12", 30),
+    )),
+    "cdnow": Place("cdnow", "cdnow/cdnow_master.parquet", "1998-01-02", (
+        ("1997-04-07", "1997-09-04", 90),
+    )),
+    "complete_journey": Place("complete_journey", "completejourney", "2017-10-03", (
+        ("2017-04-06", "2017-07-05", 90), ("2017-08-04", "2017-09-03", 30),
+    )),
 }  # fmt: skip
 
 
@@ -149,8 +165,10 @@ def judged(
     }
 
     def survival(names: Sequence[str], at: FloatArray) -> FloatArray:
+        weights = {name: model.weights[name] for name in names}
+        total = sum(weights.values())
         chosen = {name: members[name] for name in names}
-        mean = mean_curve(chosen, dict.fromkeys(names, 1 / len(names)))
+        mean = mean_curve(chosen, {name: weight / total for name, weight in weights.items()})
         return Curves(edges, np.hstack([np.zeros((len(mean), 1)), mean])).survival(at)
 
     def loss(names: Sequence[str]) -> float:
@@ -236,6 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("shops", nargs="*", metavar="SHOP", help=", ".join(SHOPS))
+    parser.add_argument("--every", type=int, default=EVERY, metavar="DAYS", help="between origins")
+    parser.add_argument("--days", type=int, help="asked about, instead of those of each origin")
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="PATH=VALUE")
     parser.add_argument("--save", type=Path, metavar="FILE")
     parser.add_argument("--against", type=Path, metavar="FILE")
@@ -250,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{shop}: left out: no PPI_ML_DATA/{place.path}", file=sys.stderr)
             continue
         log = log_of(place)
-        for origin, days in place.origins.items():
+        for origin, days in place.origins(given.every, given.days):
             print(f"{shop} {origin} ...", file=sys.stderr, flush=True)
             found.append(at_origin(shop, log, origin, days, sets))
     if given.save:

@@ -45,7 +45,7 @@ def rows_of(n=400, seed=0):
         trees=trees,
         day=draw.integers(0, 24, n) * 30.0,
         key=draw.integers(0, 2**31, n),
-        by_month=np.cumsum(draw.poisson(0.3, (n, MONTHS)), axis=1).astype(float),
+        by_month=np.cumsum(draw.poisson(0.3, (n, MONTHS + 1)), axis=1).astype(float),
     )
 
 

@@ -80,6 +80,17 @@ def test_the_curve_beats_what_knows_nobody_and_every_rule_of_one_date(run):
     assert all(rows[name].difference_high < 0 for name in rules)
 
 
+def test_further_members_may_be_asked_for(log, end, tmp_path):
+    asked = {"model.members": "staged+cox+newest", "folds.train_cutoffs": 4,
+             "target.least_purchases": 3, "output.folder": str(tmp_path)}  # fmt: skip
+    found = ppi_ml.train(log, target="depletion", settings=SETTINGS | asked, track=False)
+    loaded = ppi_ml.Scorer.load(found.bundle)
+    assert {"staged", "cox", "newest"} <= set(loaded.model.curve.weights)
+    often = loaded.score(log, end)
+    assert often["p_next_30d"].between(0, 1).all()
+    assert len(often) > 100
+
+
 def test_one_row_per_live_pair(scores, log):
     assert not scores.duplicated(["customer_id", "product"]).any()
     bought = log.order_lines.assign(day=lambda lines: lines["occurred_at"].dt.date)

@@ -11,6 +11,7 @@ from ppi_ml.config import DataSettings
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.inputs import data_settings, demo_config, load, load_log, plugins_of
 from ppi_ml.instants import Cutoff
+from ppi_ml.table_files import tables_of
 
 LINES = {
     "order_id": ["1", "1", "2"],
@@ -46,18 +47,27 @@ def test_a_folder_with_a_file_per_table_is_all_of_them(tmp_path):
 
 
 def test_what_else_lies_in_a_folder_is_named_in_the_report(folder):
-    for name in ("returns.xlsx", "notes.txt", ".hidden", "figures.csv"):
+    for name in ("Returns.CSV.gz", "returns.xlsx", "notes.txt", ".hidden", "figures.csv"):
         (folder / name).write_text("x")
     note = (
-        "not read, because no table is called so, or it is no CSV or Parquet: figures.csv, "
-        "notes.txt, returns.xlsx"
+        f"not read in {folder}: Returns.CSV.gz, returns.xlsx, figures.csv, notes.txt; a table is a "
+        "CSV or Parquet file that bears its name"
     )
     settings = DataSettings(source="files", path=str(folder))
     for log in (load(folder), load_log(settings), load_log(data_settings(folder))):
         assert note in log.report.notes
     for place in "abcdef":
         (folder / f"photo_{place}").mkdir()
-    assert load(folder).report.notes[0].endswith("photo_b, photo_c and 4 more")
+    said = load(folder).report.notes[0]
+    assert "Returns.CSV.gz, returns.xlsx, figures.csv, notes.txt, photo_a and 5 more;" in said
+
+
+def test_a_file_that_a_config_names_is_not_called_unread(folder):
+    (folder / "back.csv").write_text("return_id,customer_id,occurred_at\n1,a,2020-02-01\n")
+    tables = {"returns": {"path": str(folder / "back.csv")}}
+    log = load_log(DataSettings(source="files", path=str(folder), tables=tables))
+    assert len(log.returns) == 1
+    assert not any("not read" in note for note in log.report.notes)
 
 
 def test_frames_of_both_kinds_and_files_give_the_same_log(folder):
@@ -296,7 +306,9 @@ def test_a_folder_holds_a_file_per_table(folder):
     pl.DataFrame({"return_id": ["1"]}).write_parquet(folder / "returns.parquet")
     (folder / "README.md").write_text("not a table")
     pl.DataFrame({"sku": ["x"]}).write_csv(folder / "warehouses.csv")
-    tables = data_settings(folder).tables
+    settings = data_settings(folder)
+    assert settings.path == str(folder)
+    tables = tables_of(settings)
     assert set(tables) == {"order_lines", "returns"}
     assert tables["returns"].path == str(folder / "returns.parquet")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -129,6 +130,60 @@ def test_pairs_are_told_what_a_table_without_skus_says_of_their_customer(tmp_pat
     assert built.keys["customer_id"].to_list() == ["a", "a", "b"]
     assert built.column("claims__claims__count__30d").tolist() == [1.0, 1.0, 0.0]
     assert str(built.column("claims__cost__sum__30d").tolist()) == "[12.5, 12.5, nan]"
+
+
+CALLS = """
+from ppi_ml.declare import Family, Feature
+FAMILY = Family(name="calls", entity=("customer", "customer_product"), needs=("tickets_opened",),
+    features=(Feature("tickets", "count", "tickets_opened", "tickets", "hardly observed",
+                      windows=(90,), where=None),
+              Feature("tickets", "rate", "tickets_opened", "tickets per day", "hardly observed",
+                      windows=(90,))))
+"""
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """A family of customers and pairs alike, and a log in which somebody has just called first."""
+    found = tmp_path / "calls.py"
+    found.write_text(CALLS)
+    lines = pl.DataFrame({
+        "order_id": ["1", "2", "3", "4"], "line_id": "1", "customer_id": ["a", "b", "new", "old"],
+        "sku": "tea",
+        "occurred_at": ["2020-01-01", "2020-01-01", "2021-05-01", "2019-12-01"],
+    })  # fmt: skip
+    tickets = pl.DataFrame({
+        "ticket_id": ["x", "y", "z"], "customer_id": ["a", "new", "old"],
+        "occurred_at": ["2021-05-09", "2021-05-08", "2019-12-05"],
+    })  # fmt: skip
+    return found, ppi.load({"order_lines": lines, "tickets_opened": tickets})
+
+
+def test_what_is_said_of_the_customer_is_observed_as_long_as_the_customer(calls):
+    path, log = calls
+    built = {}
+    for name in (entities.CUSTOMER, entities.PAIR):
+        entity = entities.Entity(name)
+        chosen = dataset.families(["calls"], plugins=load_plugins([path]), entity=name)
+        cutoff = Cutoff.parse("2021-05-10", "UTC")
+        found = dataset.build(entities.prepared(log, entity), [cutoff], chosen, entity=entity)
+        assert found.keys["customer_id"].to_list() == ["a", "b", "new", "old"]
+        built[name] = found.values
+    assert built[entities.PAIR][0].tolist() == [1.0, np.float32(1 / 90)]
+    assert np.isnan(built[entities.PAIR][2]).all()  # a customer of nine days
+    np.testing.assert_array_equal(built[entities.PAIR], built[entities.CUSTOMER])
+
+
+def test_a_column_that_a_view_does_not_have_is_named(calls):
+    path, log = calls
+    path.write_text(CALLS.replace("where=None", 'where="since_last"'))
+    entity = entities.Entity(entities.PAIR)
+    chosen = dataset.families(["calls"], plugins=load_plugins([path]), entity=entities.PAIR)
+    with pytest.raises(ConfigError, match='calls: the feature "tickets" reads "since_last", but'):
+        dataset.build(
+            entities.prepared(log, entity), [Cutoff.parse("2021-05-10", "UTC")], chosen,
+            entity=entity,
+        )  # fmt: skip
 
 
 def test_without_the_plugin_there_is_no_such_table():

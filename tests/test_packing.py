@@ -27,7 +27,7 @@ def model(trained):
     assert set(curve.windows) == {"newest", "recent"}
     loaded = packing.unpack(bundles.load(trained[0].bundle), 1)
     seasonal = hazard.with_stages(replace(curve.staged, trees=None), hazard.STAGES[1])
-    return replace(loaded, curve=replace(curve, processes=True, seasonal=seasonal))
+    return replace(loaded, curve=replace(curve, processes=2, seasonal=seasonal))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def mixture(model, members, stages=WITH_TREES, trees=True):
         cox=cox if "cox" in members else None,
         newest=full.newest if "newest" in members else None,
         recent=full.recent if "recent" in members else None,
-        processes="processes" in members,
+        processes=2 * ("processes" in members),
         seasonal=full.seasonal if "seasonal" in members else None,
     )
 
@@ -141,7 +141,7 @@ def test_members_that_are_not_there_leave_no_files_behind(model, trained):
 def test_the_weights_of_the_members_can_be_read_in_the_bundle(model, trained):
     curve = packing.pack(model, trained[0].config)["target.json"]["curve"]
     every = ("staged", "cox", "newest", "recent", "processes", "seasonal")
-    assert curve["members"] == dict.fromkeys(every, 1 / 6)
+    assert curve["members"] == {**dict.fromkeys(every, 1 / 7), "processes": 2 / 7}
 
 
 @pytest.mark.parametrize("name", ["cox.txt", "model.txt"])

@@ -199,7 +199,7 @@ def test_who_buys_at_the_same_time_every_year_is_found(log_of):
         for season in (True, False)
     ]
     inputs = rows.build(shop.data.at([end]), shop.states, fits[0].settings.edges)
-    ahead = (inputs.by_month[:, 11] - inputs.by_month[:, 9]).astype(int)  # 300 to 360 days ago
+    ahead = (inputs.by_month[:, 12] - inputs.by_month[:, 10]).astype(int)  # 300 to 360 days ago
     last = fits[0].settings.edges.index(60.0)
     found, plain = (fit.cumulative(inputs)[:, last] for fit in fits)
     assert found[ahead > 1].mean() > 1.5 * found[ahead == 0].mean()
@@ -259,24 +259,56 @@ def test_a_season_of_one_year_has_one_voice(material, plan, trained):
     assert "seasonal" not in fitted.weights
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_proportional_hazards_start_from_processes_that_know_whole_lives(
-    material, plan, monkeypatch, known
+@pytest.mark.parametrize("begun", [True, False])
+def test_proportional_hazards_start_from_processes_where_lives_were_seen_to_begin(
+    material, plan, monkeypatch, begun
 ):
-    monkeypatch.setattr(rows, "_FIRST_DAYS", 0 if known else 10_000)
+    monkeypatch.setattr(rows, "_CROWDED_DAYS", 0 if begun else 10_000)
     fitted = recipe.fit(material, plan.outer, recipe_of(members=THREE))
-    assert fitted.cox.paced is known
+    assert fitted.cox.paced is begun
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_processes_hedge_where_they_know_whole_lives_or_are_half_of_a_thin_log(
-    material, plan, monkeypatch, known
+@pytest.mark.parametrize("begun", [True, False])
+def test_processes_hedge_where_lives_were_seen_to_begin_or_are_half_of_a_thin_log(
+    material, plan, monkeypatch, begun
 ):
-    monkeypatch.setattr(rows, "_FIRST_DAYS", 0 if known else 10_000)
+    monkeypatch.setattr(rows, "_CROWDED_DAYS", 0 if begun else 10_000)
     (fold,) = plan.inner
     hedged = recipe.fit(material, fold, recipe_of(STAGES[1], members=HEDGED))
-    assert hedged.processes is known
+    assert hedged.processes == int(begun)
     assert recipe.fit(material, fold, recipe_of(STAGES[1], members=HALVES)).processes
+
+
+def test_what_no_snapshot_has_seen_they_hedge_whatever_lives_they_know(material, plan, monkeypatch):
+    (fold,) = plan.inner
+    far = replace(material, horizon=120)
+    assert not is_ripe(far, fold)
+    for crowded in (0, 10_000):
+        monkeypatch.setattr(rows, "_CROWDED_DAYS", crowded)
+        hedged = recipe.fit(far, fold, recipe_of(STAGES[1], members=HEDGED))
+        assert (hedged.newest, hedged.processes) == (None, 1)
+
+
+def test_the_processes_have_two_voices_until_the_log_has_seen_a_year(
+    material, plan, trained, monkeypatch
+):
+    (fold,) = plan.inner
+    log = trained[1]
+
+    def weights(days):
+        lines = replace(log.tables["order_lines"], observed_from=fold.end.plus(-days))
+        young = replace(log, tables={**log.tables, "order_lines": lines})
+        asked = replace(material, log=young)
+        return recipe.fit(asked, fold, recipe_of(STAGES[1], members=HEDGED)).weights
+
+    assert weights(364) == {
+        **dict.fromkeys(["staged", "cox", "newest", "recent"], 1 / 6), "processes": 1 / 3,
+    }  # fmt: skip
+    monkeypatch.setattr(rows, "_CROWDED_DAYS", 10_000)
+    assert "processes" not in weights(364)
+    monkeypatch.setattr(rows, "_CROWDED_DAYS", 0)
+    members = ["staged", "cox", "newest", "recent", "processes", "seasonal"]
+    assert weights(366) == dict.fromkeys(members, 1 / 6)
 
 
 def test_the_processes_leave_when_there_is_a_season(material, plan, fitted):

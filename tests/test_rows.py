@@ -99,11 +99,11 @@ def test_customers_whose_entry_is_unknown_teach_nothing_while_others_can(shop):
 
 
 @pytest.mark.parametrize(("day", "known"), [(1, True), (-1, False)])
-def test_lives_are_known_where_half_of_the_customers_entered_after_the_first_days(shop, day, known):
+def test_lives_begin_where_half_of_the_customers_entered_after_the_first_days(shop, day, known):
     data = build(shop, "2019-09-01")
     (cutoff,) = data.cutoffs
     usual = float(np.quantile(rows.histories(data).age_days, 0.5, method="lower"))
-    assert rows.knows_lives(data, data.cutoffs, cutoff.plus(-round(usual + 30 + day))) is known
+    assert rows.lives_begin(data, cutoff.plus(-round(usual + 30 + day))) is known
 
 
 def test_nobody_with_two_purchases_is_said_so(log_of):
@@ -149,9 +149,9 @@ def test_purchases_by_month_by_hand(log_of):
     state = {"mean": 3.0, "between": 1.0, "within": 0.5, "spread": 0.1}
     states = rows.ProcessStates(("gaps",), {"2019-01-01": {"gaps": state}}, {})
     by_month = rows.build(data, states, [0.0, 30.0]).by_month
-    assert tuple(range(MONTH_DAYS, MONTHS * MONTH_DAYS + 1, MONTH_DAYS)) == anniversary.MONTHS
-    assert by_month[data.customers.to_list().index("a")].tolist() == [1, *[3] * 12, 4]
-    assert by_month[data.customers.to_list().index("b")].tolist() == [1] * 14
+    assert tuple(range(MONTH_DAYS, MONTHS * MONTH_DAYS + 1, MONTH_DAYS)) == anniversary._AGES
+    assert by_month[data.customers.to_list().index("a")].tolist() == [0, 1, *[3] * 12, 4]
+    assert by_month[data.customers.to_list().index("b")].tolist() == [0, *[1] * 14]
 
 
 def test_a_customer_without_gaps_has_the_shop_s_place_and_others_lean_to_their_own(log_of):

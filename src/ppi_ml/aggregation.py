@@ -11,12 +11,13 @@ from collections.abc import Iterable
 import polars as pl
 
 from ppi_ml.declare import Expression, Family, Feature, State
+from ppi_ml.errors import ConfigError
 from ppi_ml.instants import DAY_US
 from ppi_ml.snapshot import Past, record_of, table_of
 
 _COUNTS = ("count", "rate", "distinct")
 _OBSERVED_SHARE = 4
-_SEEN = "_seen_us"
+_SINCE_FIRST = "_since_first_us"
 
 
 def compute(family: Family, past: Past, state: State | None = None) -> pl.DataFrame:
@@ -73,6 +74,7 @@ def _add_view(
         rows, keys = own.make(past.seen, state), own.keys
     if family.rows and view in family.rows:
         rows = rows.with_columns(**family.rows[view]())
+    _check_columns(family, view, features, rows)
     rows = past.with_records(rows, {f.since for f in features if f.since is not None})
     raw = rows.group_by(keys).agg(
         *(
@@ -80,21 +82,44 @@ def _add_view(
             for f in features
             for name, window in f.columns(family.name)
         ),
-        pl.col("age_us").max().alias(_SEEN),
     )
     frame = frame.join(raw, on=keys, how="left", maintain_order="left")
-    # a view of the customer's own has been observed since the customer's first event in it
-    seen = pl.col("seen_us") if keys == past.entity.keys else pl.col(_SEEN)
-    exposure = pl.min_horizontal(seen, record_of(table))
+    exposure = pl.min_horizontal(_SINCE_FIRST, record_of(table))
     return (
-        past.with_records(frame, {table})
+        past.with_records(_since_first(frame, past, keys), {table})
         .with_columns(
             _finish(f, name, window, exposure).alias(name)
             for f in features
             for name, window in f.columns(family.name)
         )
-        .drop(_SEEN, record_of(table))
+        .drop(_SINCE_FIRST, record_of(table))
     )
+
+
+def _check_columns(
+    family: Family, view: str, features: Iterable[Feature], rows: pl.DataFrame
+) -> None:
+    """`ConfigError` if a feature reads a column that its view does not have."""
+    for feature in features:
+        for column in (feature.of, feature.where):
+            if column is not None and column not in rows.columns:
+                there = ", ".join(name for name in rows.columns if not name.startswith("_"))
+                raise ConfigError(
+                    f'features.families: {family.name}: the feature "{feature.what}" reads '
+                    f'"{column}", but the view {view} has only {there}'
+                )
+
+
+def _since_first(frame: pl.DataFrame, past: Past, keys: tuple[str, ...]) -> pl.DataFrame:
+    """The rows with the age of the first purchase that the keys of a view have made.
+
+    What a view says of the customer of a pair has been observed since the customer's first
+    purchase of anything, not since that of the pair.
+    """
+    if keys == past.entity.keys or not past.entity.is_pair:
+        return frame.with_columns(pl.col("seen_us").alias(_SINCE_FIRST))
+    first = past.trips.group_by(keys).agg(pl.col("age_us").max().alias(_SINCE_FIRST))
+    return frame.join(first, on=keys, how="left", maintain_order="left")
 
 
 def _inside(window: int | None) -> pl.Expr:

@@ -144,7 +144,8 @@ class ModelSettings(Section):
     ] = ("mbg_nbd", "bg_nbd", "pareto_nbd", "gaps")
     """Curves of customers only: purchase processes that feed the first stage."""
     season: Literal["auto", "off"] = "auto"
-    """Curves only. auto: a seasonal term where the history is long enough for one."""
+    """Curves only. auto: a seasonal term, and what a customer bought a year ago, where the history
+    is long enough; off: neither."""
     members: Literal["auto", "staged", "staged+cox+newest"] = "auto"
     """Curves only: those that are averaged; auto: all (of pairs staged alone), on small logs staged
     and processes."""

@@ -193,13 +193,15 @@ def families(
     asked = set(found if names == "all" else [names] if isinstance(names, str) else names)
     chosen = [cast(Family, found[name]) for name in sorted(asked)]
     if names == "all":
-        chosen = [f for f in chosen if _serves(f, entity) and _is_read(f, entity)]
+        chosen = [f for f in chosen if _serves(f, entity)]
     for family in chosen:
         if not _serves(family, entity):
             raise ConfigError(
                 f"features.families: {family.name} is about {family.entity}, not about {entity}"
             )
-    whole = (_with_segments(family, segments) for family in chosen)
+    whole = [_with_segments(family, segments) for family in chosen]
+    if names == "all":
+        whole = [family for family in whole if _is_read(family, entity)]
     return [_with_windows(family, tuple(windows)) for family in whole]
 
 
@@ -213,7 +215,10 @@ def _serves(family: Family, entity: str) -> bool:
 
 
 def _is_read(family: Family, entity: str) -> bool:
-    """Whether a model about the entity reads it: what no tree may see is for curves alone."""
+    """Whether a model about the entity reads it.
+
+    What no tree may see is for curves alone, and only what has a curve has a `_HISTORY`.
+    """
     return entity in _HISTORY or any(column.trees for _, column in aggregation.columns_of(family))
 
 

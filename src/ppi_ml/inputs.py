@@ -91,8 +91,8 @@ def load(
     theirs = dict(columns or {})
     flat_columns = theirs.pop("flat", {})
     found = raw_tables(tables, theirs, customer_columns.checked(segments))
-    if others:
-        found["order_lines"] = replace(found["order_lines"], notes=others)
+    lines = found["order_lines"]
+    found["order_lines"] = replace(lines, notes=(*lines.notes, *others))
     rules = _rules({} if exclude is None else exclude)
     raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns)
     if (stated or flat_columns) and raw is found:
@@ -220,7 +220,7 @@ def _is_config(path: Path) -> bool:
 def _bare(path: Path, like: DataSettings | None) -> DataSettings:
     """How to read a file or a folder."""
     if path.is_dir():
-        return _files(tables_in(path), like).model_copy(update={"path": str(path)})
+        return _folder(path, like)
     if path.is_file() and path.suffix in SUFFIXES:
         return _file(path, like)
     problem = "expected a .yaml, .csv or .parquet file" if path.exists() else "no such file"
@@ -274,21 +274,30 @@ def _file(path: Path, like: DataSettings | None) -> DataSettings:
     """Settings of one file; a flat table is known by its columns, or by the names `like` maps."""
     mapped = like.tables.get("flat") if like else None
     if like is None or mapped is None:
-        return _files({"order_lines": path}, like)
+        return _of_files(like, None, {"order_lines": str(path)})
     tables = {"flat": mapped.model_copy(update={"path": str(path)})}
     return like.model_copy(update={"source": "flat", "tables": tables, "until": None})
 
 
-def _files(paths: Mapping[str, Path], like: DataSettings | None) -> DataSettings:
-    """Settings of the source `files`; column names and constants stay as `like` has them."""
+def _folder(path: Path, like: DataSettings | None) -> DataSettings:
+    """How to read a folder with a file per table."""
+    return _of_files(like, str(path), dict.fromkeys(tables_in(path)))
+
+
+def _of_files(
+    like: DataSettings | None, folder: str | None, paths: Mapping[str, str | None]
+) -> DataSettings:
+    """Settings of the source `files`: a folder, or the path of every table.
+
+    Column names and constants stay as `like` has them.
+    """
     before = like.tables if like else {}
     tables = {
-        name: before[name].model_copy(update={"path": str(path)})
-        if name in before
-        else TableSettings(path=str(path))
+        name: before.get(name, TableSettings()).model_copy(update={"path": path})
         for name, path in paths.items()
+        if name in before or path is not None
     }
     if like is None:
-        return DataSettings(source="files", tables=tables)
-    update = {"source": "files", "path": None, "tables": tables, "until": None}
+        return DataSettings(source="files", path=folder, tables=tables)
+    update = {"source": "files", "path": folder, "tables": tables, "until": None}
     return like.model_copy(update=update)

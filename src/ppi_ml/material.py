@@ -24,8 +24,10 @@ from ppi_ml.splits import Fold
 class Material:
     """What every fit of one training shares.
 
-    `data` holds the rows of every training cutoff and of every fold's end; `horizon` is judged
-    (days); `settling` is how long the log needs to know what happened (days).
+    `data` holds the rows of every training cutoff and of every fold's end, `states` the processes
+    fitted at each; `horizon` is judged, `active_within` says who is asked about and `settling` how
+    long the log needs to know what happened (days); at most `max_rows` person-intervals are looked
+    at; `season` is whether there may be one; `memory` is in bytes, `metric` the loss of the target.
     """
 
     log: EventLog
@@ -74,7 +76,7 @@ class Material:
     ) -> tuple[Rows, Durations, Settings]:
         """What a fit looks at of rows and their waits, and the share of quiet intervals in it.
 
-        That is at most so many person-intervals, or a few more.
+        That is `most` person-intervals, or a few more.
         """
         shares = thinning(durations.days, durations.observed, settings.edges, most)
         if shares.rows < 1:

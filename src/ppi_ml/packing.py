@@ -214,7 +214,7 @@ def _mixture(bundle: Bundle, settings: covariates.Settings, curve: Mapping[str, 
     }
     return Mixture(
         staged, proportional, windows.get("newest"), windows.get("recent"),
-        bool(curve["processes"]), seasonal,
+        int(curve["processes"]), seasonal,
     )  # fmt: skip
 
 

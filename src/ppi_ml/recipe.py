@@ -41,8 +41,8 @@ STAGED, THREE, HEDGED, HALVES = (
 )  # fmt: skip
 MEMBERS = (STAGED, THREE, HEDGED, HALVES)
 """The curves that are averaged. `processes` joins the others only where the log is too young for a
-season or for a ripe snapshot, and its customers were seen to begin; `seasonal` only where it is a
-year old and too young for a season of all."""
+ripe snapshot, or for a season if most lives were seen to begin, and then has two voices until it
+has seen a year; `seasonal` only where it is a year old and too young for a season of all."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,13 @@ def finish(material: Material, fold: Fold, started: Smooth[Rows], recipe: Recipe
     if staged.settings.stages == hazard.STAGES[0]:
         return Mixture(staged)
     newest = _newest(material, fold, staged) if "newest" in members else None
-    # What no season can be told from yet, and what no snapshot has seen, the processes hedge, if
-    # they have seen lives begin. Of thin logs they are half of the curve.
-    unsure = newest is None or not staged.settings.season
-    hedge = unsure and (recipe.members == HALVES or _know_lives(material, fold))
+    begun = len(members) > 1 and _lives_begin(material, fold)
     return Mixture(
         staged,
-        _cox(material, fold, started, staged, recipe) if "cox" in members else None,
+        _cox(material, started, staged, recipe, paced=begun) if "cox" in members else None,
         newest,
         _recent(material, fold, staged) if "recent" in members else None,
-        "processes" in members and hedge,
+        _voices(material, fold, recipe, staged, ripe=newest is not None, begun=begun),
         _seasonal(material, fold, started) if "seasonal" in members else None,
     )
 
@@ -116,13 +113,12 @@ def stage(started: Smooth[Rows], recipe: Recipe) -> Hazard:
 
 
 def _cox(
-    material: Material, fold: Fold, started: Smooth[Rows], staged: Hazard, recipe: Recipe
+    material: Material, started: Smooth[Rows], staged: Hazard, recipe: Recipe, *, paced: bool
 ) -> cox.Cox:
     """The member `cox`, on the rows of `staged` and with its season; a cutoff is a stratum.
 
-    Its trees start from what the processes expect, where these know whole lives.
+    `paced`: its trees start from what the processes expect.
     """
-    paced = _know_lives(material, fold)
     inputs, names = started.rows.standing(staged.settings)
     day = started.rows.day
     return cox.fit(
@@ -139,10 +135,32 @@ def _cox(
     )
 
 
-def _know_lives(material: Material, fold: Fold) -> bool:
-    """Whether the processes were fitted on lives seen from their beginning."""
-    usable = material.states.usable(fold.train)
-    return rows.knows_lives(material.data, usable, material.log.observed_from)
+def _voices(
+    material: Material, fold: Fold, recipe: Recipe, staged: Hazard, *, ripe: bool, begun: bool
+) -> int:
+    """How many voices the processes have among the members.
+
+    They are half of the curve of a thin log. Else they hedge what no snapshot has seen, and, where
+    they know lives from the beginning, what no season can be told from yet: with two voices until
+    the log has seen a year, of whose rest nobody else knows more.
+    """
+    if recipe.members == HALVES:
+        return 1
+    sure = ripe and (staged.settings.season or not begun)
+    if "processes" not in recipe.members.split("+") or sure:
+        return 0
+    return 2 if begun and _seen_days(material, fold) < SEASON_SEEN_DAYS else 1
+
+
+def _seen_days(material: Material, fold: Fold) -> float:
+    """Days from the start of the log to the end of a fold."""
+    return fold.end.days_since(material.log.observed_from)
+
+
+def _lives_begin(material: Material, fold: Fold) -> bool:
+    """Whether most customers were seen to begin, as far as the processes of a fold know them."""
+    newest = material.states.usable(fold.train)[-1]
+    return rows.lives_begin(material.data.at([newest]), material.log.observed_from)
 
 
 def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard | None:
@@ -152,8 +170,8 @@ def _seasonal(material: Material, fold: Fold, started: Smooth[Rows]) -> Hazard |
     harm of a first Christmas, and costs little where there is no season.
     """
     settings = started.hazard.settings
-    seen = fold.end.days_since(material.log.observed_from)
-    if settings.season or not material.season or seen < SEASON_SEEN_DAYS:
+    young = _seen_days(material, fold) < SEASON_SEEN_DAYS
+    if settings.season or not material.season or young:
         return None
     alone = replace(settings, season=True, stages=hazard.STAGES[1])
     return hazard.fit_smooth(started.rows, started.days, started.observed, alone).hazard
@@ -187,9 +205,10 @@ def _window(
     """
     if not cutoffs or staged.glm is None:
         return None
+    seen = np.asarray(staged.settings.edges[1:]) <= material.sight(cutoffs[0], fold.end)
     data = material.data.at(cutoffs)
     waits = labels.durations(data, material.log, fold.end, material.settling)
-    if not waits.observed.any():
+    if not (seen.any() and waits.observed.any()):
         return None
     settings = replace(staged.settings, season=False)
     most = min(material.max_rows, _WINDOW_INTERVALS)
@@ -204,10 +223,7 @@ def _window(
         return there + dated[row, interval] if season else there
 
     moved = hazard.fit_smooth(inputs, waits.days, waits.observed, settings, known).hazard.glm
-    seen = np.asarray(settings.edges[1:]) <= material.sight(cutoffs[0], fold.end)
-    if moved is None or not seen.any():
-        return None
-    return Window(start.plus(moved), int(seen.sum()), season)
+    return None if moved is None else Window(start.plus(moved), int(seen.sum()), season)
 
 
 def _smooth(
@@ -249,9 +265,8 @@ def _settings(
     data: Dataset,
     durations: Durations,
 ) -> covariates.Settings:
-    start = material.log.observed_from
-    season = material.season and fold.end.days_since(start) >= SEASON_NEEDS_DAYS
-    reach = reach_of(start, fold.end, material.horizon)
+    season = material.season and _seen_days(material, fold) >= SEASON_NEEDS_DAYS
+    reach = reach_of(material.log.observed_from, fold.end, material.horizon)
     # the shape of a lone process is known; thinning would only lose it
     least = 0 if recipe.stages == hazard.STAGES[0] else _EVENTS_PER_INTERVAL
     edges = interval_edges(

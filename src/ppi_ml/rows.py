@@ -31,7 +31,12 @@ ProcessState = dict[str, dict[str, Any]]
 MOST_CUSTOMERS = 8_000
 _LEAST_SPAN = 1e-8
 """The least share of a customer's age that two purchases lie apart."""
-_UNKNOWN_ENTRY_DAYS, _FIRST_DAYS = 60, 30
+_UNKNOWN_ENTRY_DAYS = 60
+"""Whose first purchase falls into so many first days of a log may have been there before it: the
+fits of the processes leave them out, if enough others remain."""
+_CROWDED_DAYS = 30
+"""Where most turn up in so many first days, they were there before. Not `_UNKNOWN_ENTRY_DAYS`: a
+cohort that joins within a quarter was seen to begin."""
 _ENOUGH = 0.5
 _PLACE = "gaps"
 
@@ -169,15 +174,15 @@ def _entered_later(all_: Histories, log_days: float) -> NDArray[np.bool_]:
     return np.asarray(all_.age_days <= log_days - _UNKNOWN_ENTRY_DAYS)
 
 
-def knows_lives(data: Dataset, cutoffs: Sequence[Cutoff], log_start: Cutoff) -> bool:
-    """Whether the processes were fitted on lives seen from their beginning, at the newest cutoff.
+def lives_begin(data: Dataset, log_start: Cutoff) -> bool:
+    """Whether most customers of one cutoff made their first purchase after the log's first month.
 
-    Else most customers turn up as soon as the log begins: they were there before, and those of them
-    who had lapsed by then are missing.
+    Else they turn up as soon as the log begins: they were there before, those of them who had
+    lapsed by then are missing, and the processes expect too long lives.
     """
-    newest = cutoffs[-1]
-    age = histories(data.at([newest])).age_days
-    return _are_enough(age <= newest.days_since(log_start) - _FIRST_DAYS)
+    (cutoff,) = data.cutoffs
+    age = histories(data).age_days
+    return _are_enough(age <= cutoff.days_since(log_start) - _CROWDED_DAYS)
 
 
 def _are_enough(known: NDArray[np.bool_]) -> bool:
@@ -203,8 +208,10 @@ def build(data: Dataset, states: ProcessStates, edges: Sequence[float]) -> Rows:
 
 
 def _by_month(data: Dataset) -> FloatArray:
+    """Purchases in the last 0, 30, 60, ... 420 days (n, 15)."""
     ages = range(MONTH_DAYS, (MONTHS + 1) * MONTH_DAYS, MONTH_DAYS)
-    return np.column_stack([data.column(f"anniversary__purchases__count__{age}d") for age in ages])
+    counts = [data.column(f"anniversary__purchases__count__{age}d") for age in ages]
+    return np.column_stack([np.zeros(len(data)), *counts])
 
 
 def _build_pairs(data: Dataset, states: ProcessStates, borders: FloatArray) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 from ppi_ml.config import DataSettings, TableSettings
@@ -11,6 +12,8 @@ from ppi_ml.schema import TABLES
 
 SUFFIXES = (".csv", ".parquet")
 _LINES, _MOST_NAMED = "order_lines", 5
+_NEARLY = 0.8
+"""How much of two names must agree for one to be meant by the other."""
 
 
 def holds_tables(folder: Path) -> bool:
@@ -29,28 +32,41 @@ def tables_in(folder: Path) -> dict[str, Path]:
             raise UsageError(f"{folder}: two files for the table {path.stem}; keep one of them")
         if path.stem in TABLES:
             found[path.stem] = path
-        elif near := difflib.get_close_matches(path.stem, TABLES, n=1, cutoff=0.8):
+        elif near := difflib.get_close_matches(path.stem, TABLES, n=1, cutoff=_NEARLY):
             raise UsageError(f"{path}: no table has this name. Did you mean {near[0]}?")
     if _LINES not in found:
         raise UsageError(f"{folder}: expected order_lines.csv or order_lines.parquet in there")
     return found
 
 
-def left_alone(folder: Path) -> tuple[str, ...]:
+def left_alone(folder: Path, read: Iterable[str | Path | None] = ()) -> tuple[str, ...]:
     """What else lies in a folder with a file per table and is not read, as a note; none if nothing.
 
-    A table in a format that is not read, such as returns.xlsx, would else go missing unseen.
+    `read` are the paths of tables that are read beside those that `tables_in` finds. A table in a
+    format that is not read, such as returns.xlsx, would else go missing unseen: what looks like one
+    is named first, and always.
     """
+    known = {Path(path).expanduser().resolve() for path in read if path is not None}
     others = [
         path.name
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(".") and not (_may_be_table(path) and path.stem in TABLES)
+        if not path.name.startswith(".")
+        and path.resolve() not in known
+        and not (_may_be_table(path) and path.stem in TABLES)
     ]
     if not others:
         return ()
-    more = f" and {len(others) - _MOST_NAMED:,} more" if len(others) > _MOST_NAMED else ""
-    named = ", ".join(others[:_MOST_NAMED])
-    return (f"not read, because no table is called so, or it is no CSV or Parquet: {named}{more}",)
+    others.sort(key=_looks_like_table, reverse=True)
+    named = max(_MOST_NAMED, sum(map(_looks_like_table, others)))
+    more = f" and {len(others) - named:,} more" if len(others) > named else ""
+    said = f"not read in {folder}: {', '.join(others[:named])}{more}"
+    return (f"{said}; a table is a CSV or Parquet file that bears its name",)
+
+
+def _looks_like_table(name: str) -> bool:
+    """Whether a file's name begins with that of a table, or nearly, whatever its format."""
+    stem = name.split(".")[0].lower()
+    return bool(difflib.get_close_matches(stem, TABLES, n=1, cutoff=_NEARLY))
 
 
 def _may_be_table(path: Path) -> bool:

@@ -24,7 +24,8 @@ def test_the_shop_has_about_the_rows_that_are_asked_for(folder):
     assert built["rows"] == len(loaded.gone) == pytest.approx(1500, rel=0.1)
     assert len(loaded.fold.train) == million.CUTOFFS
     assert loaded.data.values.dtype == np.float32
-    assert built["columns"] == million.FEATURES == len(loaded.data.names)
+    assert built["tree_columns"] == million.FEATURES == len(loaded.data.tree_names)
+    assert built["columns"] == len(loaded.data.names) > million.FEATURES
 
 
 def test_labels_are_those_of_the_whole_log(folder):
@@ -43,7 +44,8 @@ def test_trees_keep_every_column_that_the_model_needs(folder):
     loaded = million.Loaded.read(folder[0])
     assert set(loaded.data.tree_names) < set(loaded.data.names)
     few = million.narrowed(loaded.data, 55)
-    assert len(few.names) == few.values.shape[1] == 55
+    assert len(few.names) == few.values.shape[1]
+    assert len(few.tree_names) == 55
     assert set(few.tree_names) <= set(few.names)
     of_curves = ("cadence__", "anniversary__")
     assert all(name in few.names for name in loaded.data.names if name.startswith(of_curves))
@@ -60,7 +62,8 @@ def test_both_fits_say_what_they_cost(folder):
     assert ours["peak_mb"] >= ours["loaded_mb"] > 0
     text = million.part_of(built, ours, plain, million.options(1500, 1)).to_markdown()
     assert "| row cap of ours, person-intervals | 450,000 |" in text
-    assert f"60, {built['tree_columns']} of them for our trees |" in text
+    assert "| features of both | 60 |" in text
+    assert f"| further columns of ours | {built['columns'] - 60} |" in text
 
 
 def cost(cpu, peak, **more):
@@ -77,7 +80,8 @@ def test_the_ratios_have_bounds(cpu, peak, passed):
     part = million.part_of(built, ours, cost(10.0, 300.0), {})
     assert [check.passed for check in part.checks[:2]] == passed
     found = {check.what: check.found for check in part.checks}
-    assert found["features"] == "40, 30 of them for our trees, fewer than 60: all there are"
+    assert found["features of both"] == "30, fewer than 60: all there are"
+    assert found["further columns of ours"] == "10"
     assert found["CPU of building the features, multiple of the classifier's"] == "0.50"
 
 

@@ -65,5 +65,8 @@ def test_data_that_are_not_there_are_left_out_and_named(monkeypatch, capsys):
 
 def test_no_origin_asks_beyond_where_the_last_case_of_its_shop_begins_to_ask():
     for place in origins.SHOPS.values():
-        for origin, days in place.origins.items():
+        usual, far = place.origins(), place.origins(days=120)
+        assert set(usual) < set(place.origins(15))
+        assert far and {days for _, days in far} == {120}
+        for origin, days in (*usual, *far):
             assert np.datetime64(origin) + days <= np.datetime64(place.end)

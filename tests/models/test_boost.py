@@ -8,6 +8,7 @@ from ppi_ml.models import boost
 
 NAMES = ("a", "b", "c")
 SETTINGS = {"num_leaves": 6, "learning_rate": 0.1, "min_data_in_leaf": 50, "lambda_l2": 1.0}
+ALL_INPUTS = SETTINGS | {"feature_fraction": 1.0}  # their draw differs with a loss of our own
 
 
 def sample(seed=0, n=3000, effect=1.5, objective="poisson"):
@@ -93,7 +94,57 @@ def test_no_rounds_where_the_inputs_say_nothing(objective):
     assert boost.best_rounds(objective, blank, blank, NAMES, SETTINGS, seed=1, threads=2) == 0
 
 
-ALL_INPUTS = SETTINGS | {"feature_fraction": 1.0}  # their draw is the one thing that differs
+# ------------------------------------------------------------------ larger trees
+@pytest.mark.parametrize(
+    ("leaves", "small", "large", "expected"),
+    [
+        (6, (120, 0.5, False), None, (6, 120)),
+        (6, (290, 0.5, True), (180, 0.4, False), (31, 180)),
+        (6, (290, 0.5, True), (600, 0.4, True), (31, 600)),
+        (6, (290, 0.5, True), (180, 0.5, False), (6, 290)),
+        (31, (290, 0.5, True), None, (31, 290)),
+    ],
+    ids=["stop", "would not stop", "nor do larger ones", "larger ones are no better", "are large"],
+)
+def test_larger_trees_take_over_from_small_ones_that_would_not_stop(leaves, small, large, expected):
+    ends, asked = {leaves: small, 31: large or small}, []
+
+    def stopping(settings, most):
+        asked.append((settings["num_leaves"], most))
+        return boost._Stop(*ends[settings["num_leaves"]])
+
+    found = boost._grown({"num_leaves": leaves, "lambda_l2": 2.0}, stopping)
+    assert found == boost.Found({"num_leaves": expected[0], "lambda_l2": 2.0}, expected[1])
+    most = [(6, boost.ENOUGH_ROUNDS)] * (leaves == 6) + [(31, boost.MOST_ROUNDS)] * (
+        leaves == 31 or large is not None
+    )
+    assert asked == most
+
+
+@pytest.mark.parametrize("of_our_own", [False, True])
+def test_what_early_stopping_says_of_trees_that_grow(monkeypatch, of_our_own):
+    learn, check = sample(3, objective="binary"), sample(4, objective="binary")
+    few = ALL_INPUTS | {"num_leaves": 3, "learning_rate": 0.02}
+    asked = {"seed": 1, "threads": 2}
+
+    def found():
+        if of_our_own:
+            fit = (Coin(learn), learn.inputs, Coin(check), check.inputs)
+            return boost.best_trees_of(*fit, NAMES, few, **asked)
+        return boost.best_trees("binary", learn, check, NAMES, few, **asked)
+
+    monkeypatch.setattr(boost, "ENOUGH_ROUNDS", 20)
+    large = few | {"num_leaves": 31}
+    rounds = boost.best_rounds("binary", learn, check, NAMES, large, **asked)
+    assert found() == boost.Found(large, rounds)
+    monkeypatch.setattr(boost, "ENOUGH_ROUNDS", 600)
+    rounds = boost.best_rounds("binary", learn, check, NAMES, few, **asked)
+    assert found() == boost.Found(few, rounds)
+    assert 20 < rounds < 600 - boost.PATIENCE
+
+
+def test_trees_know_the_leaves_of_the_largest():
+    assert train().leaves == 6
 
 
 class Coin:
@@ -124,9 +175,9 @@ def test_a_loss_of_our_own_gives_the_trees_of_the_same_one_built_in():
 def test_the_rounds_of_a_loss_of_our_own_are_those_of_the_same_one_built_in():
     learn, check = sample(3, objective="binary"), sample(4, objective="binary")
     asked = (NAMES, ALL_INPUTS)
-    own = boost.best_rounds_of(
+    own = boost.best_trees_of(
         Coin(learn), learn.inputs, Coin(check), check.inputs, *asked, seed=1, threads=2
-    )
+    ).rounds
     assert own == boost.best_rounds("binary", learn, check, *asked, seed=1, threads=2)
     assert 5 < own < boost.MOST_ROUNDS
 
@@ -135,9 +186,9 @@ def test_no_rounds_of_a_loss_of_our_own_where_there_is_nothing_to_learn():
     learn, against = sample(3, objective="binary"), sample(4, effect=-1.5, objective="binary")
     blank = np.zeros_like(learn.inputs)
     for check, inputs in ((against, (learn.inputs, against.inputs)), (learn, (blank, blank))):
-        rounds = boost.best_rounds_of(
+        rounds = boost.best_trees_of(
             Coin(learn), inputs[0], Coin(check), inputs[1], NAMES, SETTINGS, seed=1, threads=2
-        )
+        ).rounds
         assert rounds == 0
 
 

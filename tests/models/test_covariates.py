@@ -66,7 +66,7 @@ def test_every_smooth_column_has_a_name_and_a_number(season):
 
 def year_ago(ages, age_days, middle):
     """(purchases a year before, whether that is known) of one customer with purchases of ages."""
-    counts = [sum(age <= month for age in ages) for month in range(30, 421, 30)]
+    counts = [sum(age <= month for age in ages) for month in range(0, 421, 30)]
     h = ROWS.histories.take(slice(0, 1))
     rows = replace(
         ROWS.take(slice(0, 1)),
@@ -100,10 +100,23 @@ def test_what_was_bought_a_year_ago_by_hand(ages, age_days, middle, expected):
 
 
 def test_nothing_of_a_year_ago_where_it_is_not_asked_for():
-    known = replace(ROWS, by_month=np.ones((2, 14)))
-    for settings, rows in ((SETTINGS, known), (replace(SETTINGS, yearly=True), ROWS)):
-        _, names = covariates.glm_columns(rows, ROW, INTERVAL, settings)
-        assert not any("year_ago" in name for name in names)
+    known = replace(ROWS, by_month=np.ones((2, 15)))
+    _, names = covariates.glm_columns(known, ROW, INTERVAL, SETTINGS)
+    assert not any("year_ago" in name for name in names)
+    with pytest.raises(ValueError, match="needs purchases by month"):
+        covariates.glm_columns(ROWS, ROW, INTERVAL, replace(SETTINGS, yearly=True))
+
+
+def test_the_counts_by_month_reach_as_far_as_an_interval_of_today_looks_back():
+    rows = replace(
+        ROWS,
+        histories=replace(ROWS.histories, age_days=np.array([500.0, 500.0])),
+        by_month=np.tile(np.arange(covariates.MONTHS + 1.0), (2, 1)),
+    )
+    settings = replace(SETTINGS, edges=(0.0, 1e-9), yearly=True)
+    cell = np.array([0])
+    columns, names = covariates.glm_columns(rows, cell, cell, settings)
+    assert np.expm1(columns[0, names.index("year_ago")]) == pytest.approx(2)  # of two months
 
 
 def test_tree_inputs_by_hand():

@@ -209,8 +209,19 @@ def test_the_sum_of_two_regressions_says_the_sum_of_both():
     )
     with pytest.raises(ValueError, match="same columns"):
         one.plus(drawn_glm(2, "abd"))
-    with pytest.raises(ValueError, match="without bounds"):
-        one.plus(other.bounded(columns, ["a"]))
+
+
+def test_the_sum_of_bounded_regressions_has_the_means_and_bounds_of_the_first():
+    one, other = drawn_glm(1), drawn_glm(2)
+    columns = np.random.default_rng(3).normal(size=(50, 3))
+    both = one.bounded(columns, ["a"]).plus(other.bounded(columns[:5], ["a"]))
+    assert both.bounds == one.bounded(columns, ["a"]).bounds
+    far = columns + np.array([9, 0, 0])
+    held = np.column_stack([np.full(50, columns[:, 0].max()), columns[:, 1:]])
+    assert both.log_hazard(far) == pytest.approx(one.plus(other).log_hazard(held), abs=1e-12)
+    unknown, mean = columns.copy(), columns.copy()
+    unknown[:, 1], mean[:, 1] = np.nan, one.centre[1]
+    assert both.log_hazard(unknown) == pytest.approx(both.log_hazard(mean), abs=1e-12)
 
 
 def test_only_some_columns_of_a_regression_leave_the_others_at_their_centre():

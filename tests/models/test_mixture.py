@@ -34,7 +34,7 @@ def cut(members):
         cox=FULL.cox if "cox" in members else None,
         newest=FULL.newest if "newest" in members else None,
         recent=FULL.recent if "recent" in members else None,
-        processes="processes" in members,
+        processes=int("processes" in members),
         seasonal=FULL.seasonal if "seasonal" in members else None,
     )
 
@@ -46,6 +46,10 @@ def test_who_is_there_has_the_same_share_as_all(members):
     there = ("staged", *members)
     assert model.weights == dict.fromkeys(there, 1 / len(there))
     assert set(model.log_hazards(ROWS)) == set(model.weights)
+    if model.processes:
+        doubled = replace(model, processes=2).weights
+        assert doubled["processes"] == 2 / (len(there) + 1)
+        assert {doubled[name] for name in there if name != "processes"} == {1 / (len(there) + 1)}
 
 
 # ------------------------------------------------------------------ the mean
@@ -116,7 +120,7 @@ def test_a_window_that_saw_nothing_changes_nothing():
 def test_without_a_season_the_date_of_the_cutoff_says_nothing():
     """Neither to proportional hazards nor to a window."""
     staged = FULL.around(FULL.newest)  # a regression without waves
-    model = Mixture(staged, FULL.cox, FULL.newest, FULL.recent, processes=True)
+    model = Mixture(staged, FULL.cox, FULL.newest, FULL.recent, processes=1)
     later = replace(ROWS, day=ROWS.day + 100)
     assert model.cumulative(later).tolist() == model.cumulative(ROWS).tolist()
     assert np.abs(FULL.cumulative(later) - FULL.cumulative(ROWS)).max() > 1e-3

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ppi_ml.declare import Family, Feature
 
-MONTHS = tuple(range(30, 421, 30))
-"""Thirty days each, up to a year and what surrounds it."""
+_AGES = tuple(range(30, 421, 30))
+"""Windows in days, up to a year and the 30 days around it."""
 
 FAMILY = Family(
     name="anniversary",
@@ -18,6 +18,6 @@ FAMILY = Family(
     needs=("order_lines",),
     features=(
         Feature("purchases", "count", "purchases", "purchase days", "never null",
-                windows=MONTHS, honest=False, trees=False),
+                windows=_AGES, honest=False, trees=False),
     ),
 )  # fmt: skip

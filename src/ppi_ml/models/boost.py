@@ -33,6 +33,9 @@ Matrix = NDArray[np.float32]
 
 MOST_ROUNDS = 600
 PATIENCE = 20
+ENOUGH_ROUNDS, LARGE_LEAVES = 300, 31
+"""Small trees that still learn after so many rounds have more to learn than they hold: then trees
+of so many leaves are tried."""
 _ROUNDING = 1e-9
 """Two sums of the same losses differ by so little, relatively; less is no improvement."""
 _FIXED: dict[str, Any] = {
@@ -82,6 +85,12 @@ class Trees:
         """The number of trees."""
         return int(self.booster.num_trees())
 
+    @property
+    def leaves(self) -> int:
+        """The leaves of the largest of them."""
+        lines = self.text.splitlines()
+        return max(int(line.split("=")[1]) for line in lines if line.startswith("num_leaves="))
+
     def score(self, inputs: Matrix, threads: int = 0) -> FloatArray:
         """The raw score (n,) of inputs (n, p) whose columns are in the order of `names`."""
         if not len(inputs):
@@ -99,6 +108,30 @@ class Trees:
             return np.zeros((0, len(self.names) + 1))
         parts = self.booster.predict(inputs, pred_contrib=True, num_threads=threads)
         return np.asarray(parts, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Found:
+    """LightGBM's settings, and the rounds after which the loss on held-out rows no longer falls.
+
+    0 rounds: it never did.
+    """
+
+    settings: Mapping[str, Any]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """Where early stopping ended: the best round, its held-out loss, and whether all were used."""
+
+    rounds: int
+    loss: float
+    used_all: bool
+
+
+_Stopping = Callable[[Mapping[str, Any], int], _Stop]
+"""(settings, most rounds) -> where early stopping ends with them."""
 
 
 def train(
@@ -128,12 +161,51 @@ def best_rounds(
     threads: int,
 ) -> int:
     """The number of rounds after which the loss on `check` no longer falls; 0 if it never did."""
+    stopping = _stopping(objective, learn, check, names, seed, threads)
+    return stopping(settings, MOST_ROUNDS).rounds
+
+
+def best_trees(
+    objective: str,
+    learn: Sample,
+    check: Sample,
+    names: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    threads: int,
+) -> Found:
+    """As `best_rounds`; where small trees would not stop, larger ones if they are better."""
+    return _grown(settings, _stopping(objective, learn, check, names, seed, threads))
+
+
+def _stopping(
+    objective: str, learn: Sample, check: Sample, names: Sequence[str], seed: int, threads: int
+) -> _Stopping:
     pool = _pool(learn, names)
     held = lgb.Dataset(
         check.inputs, check.target, reference=pool, init_score=check.start, free_raw_data=True
     )
-    parameters = _parameters(objective, settings, seed, threads)
-    return _early_stopped(parameters, pool, held, _loss(objective, check))
+    before = _loss(objective, check)
+
+    def stopping(settings: Mapping[str, Any], most: int) -> _Stop:
+        parameters = _parameters(objective, settings, seed, threads)
+        return _early_stopped(parameters, pool, held, before, most)
+
+    return stopping
+
+
+def _grown(settings: Mapping[str, Any], stopping: _Stopping) -> Found:
+    if settings.get("num_leaves", LARGE_LEAVES) >= LARGE_LEAVES:
+        return Found(settings, stopping(settings, MOST_ROUNDS).rounds)
+    small = stopping(settings, ENOUGH_ROUNDS)
+    if not small.used_all:
+        return Found(settings, small.rounds)
+    larger = {**settings, "num_leaves": LARGE_LEAVES}
+    large = stopping(larger, MOST_ROUNDS)
+    if large.loss < small.loss:
+        return Found(larger, large.rounds)
+    return Found(settings, small.rounds)
 
 
 class Loss(Protocol):
@@ -165,7 +237,7 @@ def train_on(
     return Trees.read(booster.model_to_string(), names)
 
 
-def best_rounds_of(
+def best_trees_of(
     learn: Loss,
     learn_inputs: Matrix,
     check: Loss,
@@ -175,22 +247,39 @@ def best_rounds_of(
     *,
     seed: int,
     threads: int,
-) -> int:
-    """As `best_rounds`, with a loss of our own."""
+) -> Found:
+    """As `best_trees`, with a loss of our own."""
+    stopping = _stopping_of(learn, learn_inputs, check, check_inputs, names, seed, threads)
+    return _grown(settings, stopping)
+
+
+def _stopping_of(
+    learn: Loss,
+    learn_inputs: Matrix,
+    check: Loss,
+    check_inputs: Matrix,
+    names: Sequence[str],
+    seed: int,
+    threads: int,
+) -> _Stopping:
+    before = check.loss(np.zeros(len(check_inputs)))
     if not any((column != column[0]).any() for column in learn_inputs.T):
-        return 0  # LightGBM fails on inputs that are all constant
+        # LightGBM fails on inputs that are all constant
+        return lambda *_: _Stop(0, before, used_all=False)
     pool = _pool(_without_target(learn_inputs), names)
     held = lgb.Dataset(
         check_inputs, np.zeros(len(check_inputs)), reference=pool, free_raw_data=True
     )
     objective = {"objective": lambda score, _: learn.gradient(score), "metric": "none"}
-    return _early_stopped(
-        _parameters("custom", settings, seed, threads) | objective,
-        pool,
-        held,
-        check.loss(np.zeros(len(check_inputs))),
-        lambda score, _: ("loss", check.loss(score), False),
-    )
+
+    def stopping(settings: Mapping[str, Any], most: int) -> _Stop:
+        parameters = _parameters("custom", settings, seed, threads) | objective
+        return _early_stopped(
+            parameters, pool, held, before, most,
+            lambda score, _: ("loss", check.loss(score), False),
+        )  # fmt: skip
+
+    return stopping
 
 
 def _early_stopped(
@@ -198,22 +287,24 @@ def _early_stopped(
     pool: lgb.Dataset,
     held: lgb.Dataset,
     before: float,
+    most: int,
     measure: Callable[[FloatArray, lgb.Dataset], tuple[str, float, bool]] | None = None,
-) -> int:
+) -> _Stop:
     """The best round on held-out rows; 0 if no round lowers their loss from `before`."""
     record: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         dict(parameters),
         pool,
-        num_boost_round=MOST_ROUNDS,
+        num_boost_round=most,
         valid_sets=[held],
         valid_names=["check"],
         feval=measure,
         callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
     )
     (losses,) = record["check"].values()
-    gain = before - min(losses)
-    return int(booster.best_iteration) if gain > _ROUNDING * abs(before) else 0
+    helps = before - min(losses) > _ROUNDING * abs(before)
+    rounds = int(booster.best_iteration) if helps else 0
+    return _Stop(rounds, min(losses), used_all=booster.current_iteration() >= most)
 
 
 def _without_target(inputs: Matrix) -> Sample:

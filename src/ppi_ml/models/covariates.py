@@ -27,7 +27,9 @@ _SPANS = (7, 30, 90)
 RECENT_DAYS = (7, 14, 30, 90, 365)
 """Windows before the cutoff whose purchases the regression counts."""
 MONTH_DAYS, MONTHS = 30, 14
-"""Purchases are counted by age in steps of so many days, up to so many of them."""
+"""Purchases are counted by age in steps of so many days, up to so many of them: a year ago and 30
+days more lie within."""
+_YEAR_AGO = 365
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Rows:
     `key` (n,) a stable number of the customer for sampling and hold-out. `facts` (n, f) further
     columns for the regression, named in `Settings.facts`; `ending` (n, m) how much higher the log
     hazard of every interval is for a pair that is known to still consume, None for customers.
-    `by_month` (n, 14) purchases in the last 30, 60, ... 420 days, None for pairs.
+    `by_month` (n, 15) purchases in the last 0, 30, 60, ... 420 days, None for pairs.
     """
 
     histories: Histories
@@ -176,8 +178,8 @@ def glm_columns(
         parts[f"h_{process}"] = rows.log_hazards[row, interval, i]
     for j in range(len(settings.widths)):
         parts[f"step_{j}"] = (interval == j).astype(np.float64)
-    if settings.yearly and rows.by_month is not None:  # never of pairs
-        parts |= _year_ago(rows.by_month[row], rows.histories.age_days[row], middle)
+    if settings.yearly:
+        parts |= _year_ago(rows, row, middle)
     if settings.season:
         parts |= _season(rows.day[row] + middle)
     return np.column_stack(list(parts.values())), tuple(parts)
@@ -208,29 +210,31 @@ def waited_place(rows: Rows, row: IntArray, middle: FloatArray) -> FloatArray:
     return np.asarray(np.clip(place, -4.0, 4.0))
 
 
-def _year_ago(by_month: FloatArray, age: FloatArray, middle: FloatArray) -> dict[str, FloatArray]:
+def _year_ago(rows: Rows, row: IntArray, middle: FloatArray) -> dict[str, FloatArray]:
     """What was bought a year before the middle of an interval, 30 days before and after that.
 
-    `year_ago` (k,) is ln(1 + purchases) and `year_ago_known` 1 where the customer (`age` days old)
-    was there all that time and it lies before the cutoff; else both are 0. Between the ages at
-    which `by_month` counts, purchases are taken to be spread evenly.
+    `year_ago` (k,) is ln(1 + purchases) and `year_ago_known` 1 where the customer was there all
+    that time and it lies before the cutoff; else both are 0.
     """
-    last = 365 - middle - MONTH_DAYS
+    last = _YEAR_AGO - middle - MONTH_DAYS
     first = last + 2 * MONTH_DAYS
-    known = (last >= 0) & (age >= first)
-    counts = np.hstack([np.zeros((len(by_month), 1)), by_month])
-    there = _at_age(counts, np.where(known, first, 0.0)) - _at_age(
-        counts, np.where(known, last, 0.0)
-    )
+    known = (last >= 0) & (rows.histories.age_days[row] >= first)
+    there = _up_to(rows, row, np.where(known, first, 0.0))
+    there -= _up_to(rows, row, np.where(known, last, 0.0))
     return {"year_ago": np.log1p(there), "year_ago_known": known.astype(np.float64)}
 
 
-def _at_age(counts: FloatArray, age: FloatArray) -> FloatArray:
-    """The purchases up to an age (k,), by counts (k, 15) at 0, 30, 60, ... days."""
+def _up_to(rows: Rows, row: IntArray, age: FloatArray) -> FloatArray:
+    """The purchases of rows in the last `age` days (k,), below 420 of them.
+
+    Between the ages at which `by_month` counts they are taken to be spread evenly.
+    """
+    if rows.by_month is None:
+        raise ValueError("what was bought a year ago needs purchases by month, and pairs have none")
     place, rest = np.divmod(age, MONTH_DAYS)
-    row, i = np.arange(len(age)), place.astype(np.int64)
-    share = rest / MONTH_DAYS
-    return np.asarray((1 - share) * counts[row, i] + share * counts[row, i + 1])
+    i, share = place.astype(np.int64), rest / MONTH_DAYS
+    before, after = rows.by_month[row, i], rows.by_month[row, i + 1]
+    return np.asarray((1 - share) * before + share * after)
 
 
 def _season(day: FloatArray) -> dict[str, FloatArray]:

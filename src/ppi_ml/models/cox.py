@@ -131,14 +131,12 @@ def _fit_trees(
         return None
     learn = PartialLikelihood(waits.take(aside), start[aside])
     check = PartialLikelihood(waits.take(held), start[held])
-    rounds = boost.best_rounds_of(
-        learn, inputs[aside], check, inputs[held], names, settings, **fixed
-    )
-    if rounds == 0:
+    found = boost.best_trees_of(learn, inputs[aside], check, inputs[held], names, settings, **fixed)
+    if found.rounds == 0:
         return None
-    rounds = max(1, round(_REFIT_ROUNDS * rounds))
+    rounds = max(1, round(_REFIT_ROUNDS * found.rounds))
     whole = PartialLikelihood(waits, start)
-    return boost.train_on(whole, inputs, names, settings, rounds=rounds, **fixed)
+    return boost.train_on(whole, inputs, names, found.settings, rounds=rounds, **fixed)
 
 
 def _held_out(waits: Waits) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

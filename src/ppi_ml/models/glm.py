@@ -65,10 +65,11 @@ class PoissonGlm:
     def plus(self, other: PoissonGlm) -> PoissonGlm:
         """The regression whose log hazard is the sum of this one's and of another's.
 
-        Both have the same columns, none of them bounded; `ValueError` if not.
+        Both have the same columns; `ValueError` if not. What is missing, and what lies outside, is
+        as this one has it: its means and its bounds.
         """
-        if self.names != other.names or self.bounds or other.bounds:
-            raise ValueError("only regressions of the same columns, without bounds, can be added")
+        if self.names != other.names:
+            raise ValueError("only regressions of the same columns can be added")
         slopes = other.coefficients / other.spread
         moved = float((self.centre - other.centre) @ slopes)
         return replace(

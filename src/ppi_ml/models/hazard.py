@@ -226,13 +226,13 @@ def _fit_trees(
     few = learn.sum() < 2 * settings.trees.get("min_data_in_leaf", 1)  # no tree could split
     if few or not intervals.event[check].any() or not intervals.event[learn].any():
         return None
-    rounds = boost.best_rounds(
+    found = boost.best_trees(
         "poisson", sample.take(learn), sample.take(check), names, settings.trees, **fixed
     )
-    if rounds == 0:
+    if found.rounds == 0:
         return None
-    rounds = max(1, round(_REFIT_ROUNDS * rounds))
-    return boost.train("poisson", sample, names, settings.trees, rounds=rounds, **fixed)
+    rounds = max(1, round(_REFIT_ROUNDS * found.rounds))
+    return boost.train("poisson", sample, names, found.settings, rounds=rounds, **fixed)
 
 
 def _period_effects(day: FloatArray, intervals: PersonIntervals, score: FloatArray) -> FloatArray:

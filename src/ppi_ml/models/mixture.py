@@ -1,8 +1,8 @@
-"""The curve that is shipped: the plain mean of the survival curves of its members.
+"""The curve that is shipped: the mean of the survival curves of its members.
 
 The members look at different windows of time, so that the common shock of one of them does not
-carry the whole. All weigh the same because an origin's shock is one draw, and no weights can be
-learned from two or three.
+carry the whole. No weights are learned, because an origin's shock is one draw: every member has one
+voice, and the processes of a log that has not seen a year have two.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Mixture:
     """A fitted model: `staged` always, the other members where they could be fitted.
 
     `staged` is the hazard in three stages; `cox` proportional hazards by trees, with the season of
-    `staged`, starting from the pace of the processes where these know enough lives whole; `newest`
+    `staged`, starting from the pace of the processes where most lives were seen to begin; `newest`
     the window of the newest snapshot that has seen the whole horizon, without a season; `recent`
-    that of the last weeks, of which no snapshot has seen much; `processes` whether the plain mean
-    of the processes' curves is one; `seasonal` the regression with a season, where the log has seen
-    a year but too little more for `staged` to have one.
+    that of the last weeks, of which no snapshot has seen much; `processes` how many voices the
+    plain mean of the processes' curves has, 0 where it is no member; `seasonal` the regression with
+    a season, where the log has seen a year but too little more for `staged` to have one.
     """
 
     staged: Hazard
     cox: Cox | None = None
     newest: Window | None = None
     recent: Window | None = None
-    processes: bool = False
+    processes: int = 0
     seasonal: Hazard | None = None
 
     @property
@@ -67,16 +67,16 @@ class Mixture:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Member -> its share of the mean: the same for all."""
-        there = {
-            "staged": True,
-            "cox": self.cox is not None,
-            **dict.fromkeys(self.windows, True),
+        """Member -> its share of the mean."""
+        voices = {
+            "staged": 1,
+            "cox": int(self.cox is not None),
+            **dict.fromkeys(self.windows, 1),
             "processes": self.processes,
-            "seasonal": self.seasonal is not None,
+            "seasonal": int(self.seasonal is not None),
         }
-        names = [name for name, is_one in there.items() if is_one]
-        return dict.fromkeys(names, 1 / len(names))
+        total = sum(voices.values())
+        return {name: voice / total for name, voice in voices.items() if voice}
 
     def around(self, window: Window) -> Hazard:
         """The regression of a window with the trees it stands around; no season is added."""
@@ -146,5 +146,10 @@ def mean_curve(cumulative: Mapping[str, FloatArray], weights: Mapping[str, float
 
 
 def in_words(model: Mixture) -> str:
-    """Its stages and members, such as "process+glm+trees, members staged+cox+newest"."""
-    return f"{model.settings.stages}, members {'+'.join(model.weights)}"
+    """Its stages, trees and members.
+
+    Such as "process+glm+trees (140 of 6 leaves), members staged+cox+newest".
+    """
+    trees = model.staged.trees
+    size = f" ({trees.rounds} of {trees.leaves} leaves)" if trees else ""
+    return f"{model.settings.stages}{size}, members {'+'.join(model.weights)}"

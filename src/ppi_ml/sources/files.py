@@ -21,15 +21,17 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 
     `UsageError`, `ConfigError` or `DataError` if one is not there or cannot be read.
     """
-    tables = {}
-    for name, table in tables_of(settings).items():
+    tables, named = {}, tables_of(settings)
+    for name, table in named.items():
         path = str(table.path)
         further = of_table(name, settings.segments)
         frame = to_our_names(name, read_files(path), table.columns, table.constants, further)
         tables[name] = RawTable(frame, granularity=table.granularity, origin=path)
     place = None if settings.path is None else Path(settings.path).expanduser()
     if place is not None and place.is_dir():
-        tables["order_lines"] = replace(tables["order_lines"], notes=left_alone(place))
+        others = left_alone(place, (table.path for table in named.values()))
+        lines = tables["order_lines"]
+        tables["order_lines"] = replace(lines, notes=(*lines.notes, *others))
     return tables
 
 
