@@ -66,6 +66,20 @@ def test_level_names_a_baseline_that_is_not_beaten(metric):
 
 
 @METRICS
+@pytest.mark.parametrize("others", [0.8, 0.1])
+def test_a_recipe_that_is_a_baseline_is_level_with_it_and_may_lose_to_others(metric, others):
+    noise = (("model", 0.6), ("process", 0.3), ("rule", others))
+    backtest = shop(noise, metric=metric, customers=500)
+    assert judge(backtest, seed=1).verdict.status == "worse"
+    verdict = judge(replace(backtest, same_as="process"), seed=1).verdict
+    if others > 0.6:
+        assert (verdict.status, verdict.baseline) == ("level", "process")
+        assert "is that of process, which the recipe chose alone" in verdict.text
+    else:
+        assert (verdict.status, verdict.baseline) == ("worse", "rule")
+
+
+@METRICS
 def test_a_bad_cutoff_is_worse_though_the_pooled_loss_is_better(metric):
     noise = (("model", 0.1), ("rule", 0.8))
     backtest = shop(noise, metric=metric, customers=500, cutoffs=6)

@@ -1,6 +1,7 @@
 """Scoring: the same columns for everybody, nothing from after the cutoff, nothing damaged."""
 
 import hashlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from tests.forged import copy_of, refused_without
 
+import ppi_ml
 from ppi_ml import bundle as bundles
 from ppi_ml import dataset
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -403,6 +405,41 @@ def test_a_run_folder_is_found_to_hold_its_bundle(trained, scorer):
     found = Scorer.load(trained[0].folder)
     assert found.bundle.content_sha256 == scorer.bundle.content_sha256
     assert scorer.bundle.content_sha256[:12] in repr(scorer)
+    assert Scorer.load(trained[0]).bundle.content_sha256 == scorer.bundle.content_sha256
+
+
+def test_one_id_may_stand_alone_and_must_be_text(scorer, log, everybody):
+    first = everybody["customer_id"].iloc[0]
+    alone = scorer.score(log, END, ids=first)
+    pd.testing.assert_frame_equal(alone, scorer.score(log, END, ids=[first]))
+    told = scorer.explain(log, END, first)
+    assert set(told["customer_id"]) == {first}
+    with pytest.raises(UsageError, match=r"expected text, as in log\.customer_ids, got int"):
+        scorer.score(log, END, ids=[956])
+    with pytest.raises(UsageError, match="expected text"):
+        scorer.explain(log, END, [956])
+
+
+def test_what_is_no_log_is_refused_with_the_way_to_make_one(scorer, log):
+    for wrong in (log.order_lines, "orders.csv", None):
+        with pytest.raises(UsageError, match=r"log: expected an event log, got .*ppi_ml\.load"):
+            scorer.score(wrong, END)
+    with pytest.raises(UsageError, match="got DataFrame; make one"):
+        ppi_ml.train(log.order_lines, target="churn")
+    for wrong in (log, log.order_lines):
+        with pytest.raises(UsageError, match="events: expected the tables of one customer"):
+            scorer.one(wrong, END)
+
+
+def test_what_is_printed_of_a_run_and_what_comes_of_it_fits_a_line(trained, scorer, log):
+    run, _ = trained
+    assert repr(run) == f"Run(churn within 60 days, {run.verdict.status}, {run.folder})"
+    assert repr(run.report).startswith("LoadReport(order_lines: ")
+    curves = scorer.curves(log, END)
+    assert repr(curves) == f"Curves({len(curves):,} survival curves, {curves.max_days:g} days)"
+    for value in (run, run.report, curves, scorer):
+        assert len(repr(value)) < 300
+    assert ppi_ml.__version__ == importlib.metadata.version("ppi_ml")
 
 
 def test_a_bundle_that_answers_otherwise_than_in_training_is_refused(trained, tmp_path):

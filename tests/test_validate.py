@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import ppi_ml as ppi
 from ppi_ml import bundle, cli, instants, last_training
 from ppi_ml.config import Config
+from ppi_ml.errors import DataError
 from ppi_ml.inputs import data_settings
 from ppi_ml.instants import Cutoff
 
@@ -40,6 +42,25 @@ def shop(tmp_path, monkeypatch):
 
 
 # ------------------------------------------------------------------ what is told
+def test_an_export_of_which_nothing_can_be_read_is_told_row_by_rule(shop, tmp_path):
+    lines = LINES.replace("2026-01-05 10:00", "05.01.2026").replace("2026-01-09 12:00", "9.1.26")
+    (shop / "order_lines.csv").write_text(lines)
+    ended = ppi_ml("validate", shop, "--quiet", "--quarantine", tmp_path / "lost")
+    assert ended.exit_code == 3
+    assert "order_lines: 3 rows in = 0 kept + 0 repaired + 3 quarantined" in ended.stdout
+    rule = "occurred_at must be an ISO date or time"
+    assert f"  quarantined          3  {rule}" in ended.stdout.splitlines()
+    assert f"no order line is left; all rows are quarantined: {rule}: 3" in ended.stderr
+    kept = pl.read_parquet(tmp_path / "lost" / "order_lines.parquet")
+    assert kept["rule"].to_list() == [rule] * 3
+    told = json.loads(ppi_ml("validate", shop, "--quiet", "--json").stdout)
+    assert told["tables"]["order_lines"]["quarantined"] == {rule: 3}
+    with pytest.raises(DataError) as caught:
+        ppi.load(shop)
+    assert str(caught.value).endswith("allows: occurred_at must be an ISO date or time: 3. Mend "
+                                      "the export")  # fmt: skip
+
+
 def test_rows_checks_and_the_lack_of_a_comparison_are_printed(shop):
     ended = ppi_ml("validate", shop, "--quiet")
     assert ended.exit_code == 0, ended.output

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ppi_ml import limits
-from ppi_ml.errors import DataError
+from ppi_ml.errors import NothingLeftError
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import Admitted, RawTable, admit
 from ppi_ml.limits import Caller, Limits
@@ -32,6 +32,7 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
 
     Raises:
         DataError: a table breaks its contract, or more of its rows are unusable than allowed.
+        NothingLeftError: no order line is left; with the report.
         UsageError: a share that is none.
     """
     limits.check_limits(terms.max_quarantined)
@@ -51,7 +52,10 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
     )
     limits.refuse_exceeded(report, terms.max_quarantined, terms.caller)
     if not found["order_lines"].frame.height:
-        raise DataError(f"order_lines: no order line is left; {_why_lost(found['order_lines'])}")
+        lines = found["order_lines"]
+        rules = limits.rules_of(lines.report)
+        said = f"order_lines: no order line is left; {_why_lost(lines)}{rules and ': '}{rules}"
+        raise NothingLeftError(said, report)
     return report, {name: got for name, got in found.items() if name not in lost}
 
 

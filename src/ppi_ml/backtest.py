@@ -64,6 +64,8 @@ class Backtest:
     did is one that was not observed to purchase."""
     entity: str = CUSTOMER
     """What a row is about, by its name."""
+    same_as: str | None = None
+    """The baseline that our recipe itself is: a purchase process that was chosen alone."""
 
     def __post_init__(self) -> None:
         self._check_rows()

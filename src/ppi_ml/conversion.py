@@ -72,7 +72,8 @@ def settle_currency(tables: Mapping[str, RawTable], stated: str | None) -> str:
     if stated is None and len(found) == 1:
         return found.pop()
     codes = sorted(code for code in found if len(code) == 3 and code.isalpha())
-    names = ", ".join(codes) if codes else "values that are not currency codes"
+    strange = "values that are no currency codes (words, or symbols such as €: write EUR)"
+    names = ", ".join([*codes, *([strange] if len(codes) < len(found) else [])])
     expected = f"expected {stated} only" if stated else "expected one currency"
     raise DataError(
         f"column currency holds {names}; {expected}. Convert the money before loading, load one "

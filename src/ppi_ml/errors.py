@@ -5,6 +5,7 @@
     │   ├── ConfigError           2  a wrong setting; the message starts with its path
     │   └── InputError            2  arrays or settings that an estimator cannot use
     ├── DataError                 3  the events break their contract
+    │   ├── NothingLeftError      3  not one order line can be used; it carries the load report
     │   └── NotTrainableError     3  a model or baseline that these events cannot train, and why
     └── IntegrityError            4  a damaged, foreign or incomplete bundle
 
@@ -39,6 +40,14 @@ class DataError(PpiError):
     """The events break their contract."""
 
     exit_code = 3
+
+
+class NothingLeftError(DataError):
+    """Not one order line can be used; `report` is the load report (`load_report.LoadReport`)."""
+
+    def __init__(self, message: str, report: object) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class NotTrainableError(DataError):

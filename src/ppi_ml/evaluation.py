@@ -50,8 +50,9 @@ def judge(
     there is above zero too (asked second, but before any praise: a season that goes wrong is not
     made good by the others). The 2 % alone would be met by chance where a cutoff has few rows; the
     interval alone would blame differences too small to matter. `better`: the upper ends of all
-    are below zero. Else `level`. Without test rows, with fewer than 30 eligible customers, or with
-    no baseline trained: `unjudged`.
+    are below zero. Else `level`; also where the recipe is one of the baselines itself, from which
+    it differs by the grid of its curve at most. Without test rows, with fewer than 30 eligible
+    customers, or with no baseline trained: `unjudged`.
 
     `seed` starts the `draws` resamples; `labels` says in words what a name stands for. The order
     of the rows changes nothing. Raises `UsageError` for fewer than 100 draws.
@@ -111,7 +112,8 @@ def _verdict(rows: Sequence[ScoreRow], backtest: Backtest) -> Verdict:
     metric = backtest.metric
     headline = [row for row in rows if row.metric == metric and row.segment == ELIGIBLE]
     own = next(row for row in headline if row.cutoff == POOLED and row.model == MODEL)
-    status, decides, said = _decision(own, [row for row in headline if row.difference is not None])
+    rivals = [row for row in headline if row.difference is not None]
+    status, decides, said = _decision(own, rivals, backtest.same_as)
     difference, low, high = decides.difference, decides.difference_low, decides.difference_high
     text = (
         f"{status}: {said} (difference {signed(difference)}, 95 % interval {signed(low)} to "
@@ -120,8 +122,12 @@ def _verdict(rows: Sequence[ScoreRow], backtest: Backtest) -> Verdict:
     return Verdict(status, metric, decides.model, difference, low, high, text)
 
 
-def _decision(own: ScoreRow, rivals: list[ScoreRow]) -> tuple[Status, ScoreRow, str]:
+def _decision(
+    own: ScoreRow, rivals: list[ScoreRow], same_as: str | None
+) -> tuple[Status, ScoreRow, str]:
     """Status, the pooled row of the baseline that decides, and why."""
+    itself = [row for row in rivals if row.model == same_as and row.cutoff == POOLED]
+    rivals = [row for row in rivals if row.model != same_as]
     pooled = sorted((row for row in rivals if row.cutoff == POOLED), key=by_loss)
     own_loss = f"{LOSSES[own.metric]} {loss(own.value)}"
     for row in pooled:
@@ -132,6 +138,9 @@ def _decision(own: ScoreRow, rivals: list[ScoreRow]) -> tuple[Status, ScoreRow, 
         slip = max(slipped, key=_excess)
         decides = next(row for row in pooled if row.model == slip.model)
         return "worse", decides, _slip_text(slip, own, decides)
+    for row in itself:
+        said = f"{own_loss} is that of {row.model}, which the recipe chose alone, with"
+        return "level", row, f"{said} {loss(row.value)}"
     for row in pooled:
         if row.difference_high is None or row.difference_high >= 0:
             said = f"{own_loss} is no better than {row.model}, which is simpler, with"

@@ -263,6 +263,14 @@ def load_tables(
     return log
 
 
+def check_log(log: object) -> None:
+    """`UsageError` for anything but an event log, such as a frame."""
+    if not isinstance(log, EventLog):
+        raise UsageError(
+            f"log: expected an event log, got {type(log).__name__}; make one with ppi_ml.load(...)"
+        )
+
+
 def newest_months(log: EventLog, months: int) -> EventLog:
     """The log without what occurred more than so many calendar months before its end.
 

@@ -16,9 +16,10 @@ from ppi_ml.declare import Baseline, Family
 from ppi_ml.errors import NotTrainableError
 from ppi_ml.future import Future
 from ppi_ml.material import Material
+from ppi_ml.models import hazard
 from ppi_ml.models.curve import EDGES, Curves
 from ppi_ml.models.durations import Durations
-from ppi_ml.models.mixture import in_words
+from ppi_ml.models.mixture import Mixture, in_words
 from ppi_ml.problem import Problem
 from ppi_ml.progress import Progress, Step
 from ppi_ml.recipe import Recipe
@@ -64,7 +65,7 @@ def judge(
         problem = Problem.of(material, fold)
         answers = _answers(problem, test, baselines, step)
         answers.predictions[MODEL] = _kept(curves.survival(problem.days))
-        backtest = _backtest(problem, plan, test, waits, answers)
+        backtest = _backtest(problem, plan, test, waits, answers, _process_alone(fitted))
         words = {b.name: b.description for b in baselines}
         words[MODEL] = f"the recipe of this run: {in_words(fitted)}"
         card = evaluation.judge(backtest, seed=material.seed, labels=words)
@@ -161,8 +162,19 @@ def _kept(survival: FloatArray) -> SurvivalArray:
     return columns if columns.shape[1] == 1 else columns.astype(np.float32)
 
 
+def _process_alone(fitted: Mixture) -> str | None:
+    """The process that is the whole of a model; None where there is more to it."""
+    settings = fitted.settings
+    return settings.alone if settings.stages == hazard.STAGES[0] else None
+
+
 def _backtest(
-    problem: Problem, plan: Plan, test: Dataset, waits: Durations, answers: _Answers
+    problem: Problem,
+    plan: Plan,
+    test: Dataset,
+    waits: Durations,
+    answers: _Answers,
+    same_as: str | None,
 ) -> Backtest:
     material = problem.material
     eligible = test.eligible(material.active_within)
@@ -181,6 +193,7 @@ def _backtest(
         whole_days=material.whole_days,
         segments=segments.segments(test, eligible),
         entity=test.entity.name,
+        same_as=same_as,
     )
 
 

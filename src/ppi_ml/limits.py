@@ -12,7 +12,7 @@ from math import ceil
 from typing import Literal
 
 from ppi_ml.errors import DataError, UsageError
-from ppi_ml.load_report import LoadReport
+from ppi_ml.load_report import LoadReport, TableReport
 from ppi_ml.schema import MOST_QUARANTINED, table_named
 
 Limits = float | Mapping[str, float]
@@ -67,16 +67,29 @@ def refuse_exceeded(report: LoadReport, limits: Limits, caller: Caller) -> None:
         told = report.tables[found.table]
         if caller == "request":
             raise DataError(_rows_of(report, found.table))
-        counts = {**told.quarantined, **told.guesses}
-        rules = "; ".join(f"{rule}: {count:,}" for rule, count in counts.items())
         verb = "quarantined or guessed" if told.guesses else "quarantined"
         setting = "data.max_quarantined" if caller == "config" else "max_quarantined"
         raise DataError(
             f"{found.table}: {found.lost:,} of {found.rows:,} rows ({found.share:.1%}) would be "
-            f"{verb}, more than {setting} ({found.most:.1%}) allows: {rules}. Mend the export, or, "
-            f"if these rows may be left out, allow it for this table alone: "
-            f"{_allowed(limits, found, caller)}"
+            f"{verb}, more than {setting} ({found.most:.1%}) allows: {rules_of(told)}. Mend the "
+            f"export{_or_allow(limits, found, caller)}"
         )
+
+
+def rules_of(told: TableReport) -> str:
+    """The rules that rows of a table broke, or were guessed by, with their counts."""
+    counts = {**told.quarantined, **told.guesses}
+    return "; ".join(f"{rule}: {count:,}" for rule, count in counts.items())
+
+
+def _or_allow(limits: Limits, found: Exceeded, caller: Caller) -> str:
+    """How to let the table through; nothing where no row of it would be left."""
+    if found.lost >= found.rows:
+        return ""
+    return (
+        ", or, if these rows may be left out, allow it for this table alone: "
+        f"{_allowed(limits, found, caller)}"
+    )
 
 
 def _allowed(limits: Limits, found: Exceeded, caller: Caller) -> str:

@@ -129,6 +129,13 @@ class LoadReport:
         checks = [] if self.checks is None else self.checks.to_lines()
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *checks])
 
+    def __repr__(self) -> str:
+        sizes = (
+            f"{name}: {table.kept + sum(table.repaired.values()):,} of {table.rows_in:,} rows"
+            for name, table in self.tables.items()
+        )
+        return f"LoadReport({', '.join(sizes)}; {len(self.notes)} notes)"
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.to_text())}</pre>"
 

@@ -19,7 +19,7 @@ from ppi_ml.instants import Cutoff
 from ppi_ml.models.curve import Curves
 from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.occasions import standing, tables_of
-from ppi_ml.scorer_base import Prediction, Request, ScorerBase, not_used
+from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,7 @@ class OccasionScorer(ScorerBase):
         """
         asked = self.asked(log, cutoff, allow_stale)
         if ids is not None:
+            ids = ids_of(ids)
             if len(set(ids)) < len(ids):
                 raise UsageError("ids: a customer is asked for twice")
             few = asked.of(ids)

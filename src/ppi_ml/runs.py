@@ -57,6 +57,10 @@ class Run:
             "scorecard": card["rows"],
         }
 
+    def __repr__(self) -> str:
+        horizon = self.config.target.horizon
+        return f"Run({self.target} within {horizon} days, {self.verdict.status}, {self.folder})"
+
     def _repr_html_(self) -> str:
         return f"{self.scorecard._repr_html_()}<p>{self.folder}</p>"
 

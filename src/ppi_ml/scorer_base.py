@@ -7,7 +7,7 @@ here knows labels, the future or the targets shelf.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from ppi_ml import (
 from ppi_ml.config import Config
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import DataError, IntegrityError, UsageError
-from ppi_ml.events import EventLog, load_tables
+from ppi_ml.events import EventLog, check_log, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import RawTable
 from ppi_ml.models.curve import Curves
@@ -114,7 +114,8 @@ class ScorerBase(ABC):
 
     def __repr__(self) -> str:
         sha = self.bundle.content_sha256[:12]
-        return f"Scorer({self.bundle.version}, {sha}, states of {self.model.dated})"
+        asked = f"{self.config.target.name} within {self.model.horizon} days"
+        return f"Scorer({self.bundle.version}, {asked}, states of {self.model.dated}, {sha})"
 
     @property
     def dated(self) -> str:
@@ -203,6 +204,11 @@ class ScorerBase(ABC):
         What `data.keep_months` and `data.exclude` leave out of a log is left out of it, too; but
         not of customers who are `made_up` for the self-test.
         """
+        if not isinstance(events, Mapping):
+            raise UsageError(
+                'events: expected the tables of one customer, such as {"order_lines": frame}; got '
+                f"{type(events).__name__}"
+            )
         tables = {**self.model.tables}
         if consent.TABLE in events:  # heeded, also by a model that was trained without such a table
             tables.setdefault(consent.TABLE, {**tables["order_lines"], "granularity": "instant"})
@@ -237,7 +243,11 @@ class ScorerBase(ABC):
         return log
 
     def asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> Request:
-        """What is asked, with events as fresh as they must be, and what there is to say of them."""
+        """What is asked, with events as fresh as they must be, and what there is to say of them.
+
+        `UsageError` for events that are no log.
+        """
+        check_log(log)
         instant = Cutoff.parse(cutoff, log.timezone)
         trained = self.config.data
         # a config may leave the currency to the table; the bundle knows what that said
@@ -254,6 +264,17 @@ class ScorerBase(ABC):
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
         return Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
+
+
+def ids_of(ids: str | Iterable[str]) -> list[str]:
+    """Ids of customers as a list; one may stand alone. `UsageError` if one is no text."""
+    named = [ids] if isinstance(ids, str) else list(ids)
+    for name in named:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"ids: expected text, as in log.customer_ids, got {type(name).__name__}"
+            )
+    return named
 
 
 def not_used(log: EventLog, cutoff: Cutoff) -> list[str]:

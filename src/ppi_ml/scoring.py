@@ -40,7 +40,8 @@ from ppi_ml.models.covariates import Rows
 from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import Asked, Nudge
 from ppi_ml.occasion_scoring import OccasionScorer
-from ppi_ml.scorer_base import Prediction, Request, ScorerBase, not_used
+from ppi_ml.runs import Run
+from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used
 from ppi_ml.snapshot import Past
 from ppi_ml.snapshots import Wanted
 
@@ -61,18 +62,20 @@ class Scorer(ScorerBase):
         super().__init__(bundle, packing.unpack(bundle, threads), threads, memory)
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 2, memory: str | None = None) -> ScorerBase:
+    def load(
+        cls, path: str | Path | Run, *, threads: int = 2, memory: str | None = None
+    ) -> ScorerBase:
         """A scorer from a bundle folder.
 
         Args:
-            path: the folder `bundle/` of a run, or the run folder.
+            path: the folder `bundle/` of a run, the run folder, or the run itself.
             threads: threads to work with.
             memory: memory to stay within, such as "4GB"; None: as in training.
 
         Raises:
             IntegrityError: the bundle is damaged, foreign, or fails its own self-test.
         """
-        folder = Path(path)
+        folder = path.bundle if isinstance(path, Run) else Path(path)
         inner = folder / "bundle"
         found = inner if not (folder / bundles.MANIFEST).exists() and inner.is_dir() else folder
         return of_bundle(bundles.load(found), threads, memory)
@@ -108,6 +111,7 @@ class Scorer(ScorerBase):
         """
         asked = self.asked(log, cutoff, allow_stale)
         if ids is not None:
+            ids = ids_of(ids)
             few = asked.of(ids)
             scored = asked if not self.model.entity.is_pair else few
             table, why = self._scored(scored, days, everyone=True)
@@ -212,7 +216,7 @@ class Scorer(ScorerBase):
         self,
         log: EventLog,
         cutoff: object,
-        entities: Sequence[str] | None = None,
+        entities: str | Sequence[str] | None = None,
         *,
         allow_stale: bool = False,
     ) -> pd.DataFrame:
@@ -246,7 +250,7 @@ class Scorer(ScorerBase):
         if entities is None:
             denied = len(self._withheld(asked, everyone=False))
         else:
-            named = sorted(set(entities))
+            named = sorted(set(ids_of(entities)))
             wanted = data.customers.is_in(named).to_numpy()
             denied = int(consent.denied(asked.log, asked.cutoff).is_in(named).sum())
             if unknown := len(named) - int(wanted.sum()) - denied:

@@ -30,7 +30,7 @@ from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Target
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import NotTrainableError, UsageError
-from ppi_ml.events import EventLog
+from ppi_ml.events import EventLog, check_log
 from ppi_ml.explain import Reference
 from ppi_ml.material import Material
 from ppi_ml.models.mixture import Mixture, in_words
@@ -76,6 +76,8 @@ def train(
         DataError: events that break their contract.
         NotTrainableError: the events are too few to learn from; the message says what is missing.
     """
+    if log is not None:
+        check_log(log)
     filled = _config(config, log, target, settings, track)
     say = progress or Progress(quiet=True)
     found = asked_for(filled)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say
 from ppi_ml.declare import Command
-from ppi_ml.errors import DataError, UsageError
+from ppi_ml.errors import DataError, NothingLeftError, UsageError
 from ppi_ml.inputs import data_settings, load_log, plugins_of
 from ppi_ml.progress import Progress
 from ppi_ml.shelf import load_plugins
@@ -63,7 +63,11 @@ def run(
     plugins = _plugins(data, last, sets or [])
     settings = data_settings(data, last.settings if last else None, sets or [])
     lenient = settings.model_copy(update={"max_quarantined": 1.0})
-    report, drifts = _looked_at(lenient, plugins, last, Progress(quiet))
+    try:
+        report, drifts = _looked_at(lenient, plugins, last, Progress(quiet))
+    except NothingLeftError as error:
+        _tell_nothing_left(error, quarantine, json)
+        raise
     place = last.place if last else None
     told = report.to_dict() | {"drift": _as_data(place, drifts)}
     read_as = _read_as(settings) if last and data.suffix not in (".yaml", ".yml") else []
@@ -74,6 +78,14 @@ def run(
         _save(out, told, text)
     say(told if json else text)
     _judge(report, settings, place, drifts)
+
+
+def _tell_nothing_left(error: NothingLeftError, quarantine: Path | None, json: bool) -> None:
+    """The report on an export of which no line can be used: now it is needed most."""
+    report = cast("LoadReport", error.report)
+    if quarantine is not None:
+        report.write_quarantine(quarantine)
+    say(report.to_dict() if json else report.to_text())
 
 
 def _last(data: Path, against: Path | None, sets: Sequence[str]) -> LastTraining | None:

@@ -208,6 +208,9 @@ class Curves:
                 f"days: asked for day {days.max():g}, but the curve reaches day {self.max_days:g}"
             )
 
+    def __repr__(self) -> str:
+        return f"Curves({len(self):,} survival curves, {self.max_days:g} days)"
+
     def _repr_html_(self) -> str:
         head = Curves(
             self.edges, self.cumulative[:10], None if self.keys is None else self.keys[:10]
