@@ -304,15 +304,23 @@ def test_training_leaves_a_report_to_compare_with(trained):
     assert stored["summaries"]["order_lines"]["money"] == log.currency
 
 
-def test_a_config_is_compared_with_its_own_newest_training(brand, trained):
+def test_a_config_with_a_name_of_its_own_is_compared_with_its_newest_training(brand, trained):
+    """Wherever its data lie; the name of the target alone is that of every shop's config."""
+    alone = ppi_ml("validate", brand, "--quiet")
+    assert "drift: no training on these data to compare with" in alone.stdout
+    run = shutil.copytree(trained[0].folder, brand.parent / "runs" / trained[0].folder.name)
+    told = json.loads(brand.read_text()) | {"name": "brand", "output": {"folder": str(run.parent)}}
+    brand.write_text(json.dumps(told))
+    elsewhere = Config.read(run / "config.yaml", environ={}).to_dict() | {"name": "brand"}
+    (run / "config.yaml").write_text(json.dumps(elsewhere))
     ended = ppi_ml("validate", brand, "--quiet")
     assert ended.exit_code == 0, ended.output
-    assert f"drift since {trained[0].folder}: none" in ended.stdout
+    assert f"drift since {run}: none" in ended.stdout
     rename_column(brand, "returns", "sku")
     ended = ppi_ml("validate", brand, "--quiet")
     assert ended.exit_code == 3
     assert "  gone   returns.sku: " in ended.stdout
-    assert f"the model of {trained[0].folder} reads what is not there any more" in ended.stderr
+    assert f"the model of {run} reads what is not there any more" in ended.stderr
 
 
 def test_what_the_model_does_not_read_may_go(brand, trained, tmp_path):

@@ -103,7 +103,8 @@ def newest(data: Path, like: DataSettings, sets: Sequence[str] = ()) -> Path | N
         like: how it is read.
         sets: settings that stand above those of a config.
 
-    A config is known again by its name, any data by the place where they lie.
+    Any data are known again by the place where they lie, a config also by its name, if it has one
+    of its own: the name of the target, which is the default, is that of every shop's config.
     """
     config = Config.read(data, sets) if data.suffix in (".yaml", ".yml") else None
     root = Path(config.output.folder if config else "mlruns/runs")
@@ -111,9 +112,10 @@ def newest(data: Path, like: DataSettings, sets: Sequence[str] = ()) -> Path | N
         return None
     runs = [(stamp[1], path) for path in root.iterdir() if (stamp := _STAMP.search(path.name))]
     wanted = _places(like.model_dump())
+    own = config.name if config and config.name != config.target.name else None
     for _, run in sorted(runs, reverse=True):
         told = _config_of(run)
-        known = config is not None and told.get("name") == config.name
+        known = own is not None and told.get("name") == own
         if told and (known or _places(told.get("data") or {}) == wanted):
             return run
     return None
