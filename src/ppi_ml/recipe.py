@@ -124,7 +124,13 @@ def _cox(
     return cox.fit(
         inputs,
         names,
-        cox.Waits(started.days, started.observed, day.astype(np.int64), started.rows.key),
+        cox.Waits(
+            started.days,
+            started.observed,
+            day.astype(np.int64),
+            started.rows.key,
+            staged.settings.horizon,
+        ),
         staged.settings.edges,
         recipe.trees,
         season=covariates.season_effect(staged.glm, day, staged.settings),
@@ -283,6 +289,7 @@ def _settings(
         yearly=season and not data.entity.is_pair,
         whole_days=material.whole_days,
         trees=recipe.trees,
+        horizon=float(material.horizon),
         seed=material.seed,
         threads=material.threads,
     )
