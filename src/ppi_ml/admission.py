@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ppi_ml import limits
+from ppi_ml import limits, shapes
 from ppi_ml.errors import NothingLeftError
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import Admitted, RawTable, admit
@@ -45,16 +45,19 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
         notes += found[name].notes
     lost = [name for name, got in found.items() if _is_lost(name, got, raw[name])]
     notes += [f"{name}: {_why_lost(found[name])}, so treated as absent" for name in lost]
+    unread = {name: _unread(got, raw[name], terms) for name, got in found.items()}
+    notes += [line for lines in unread.values() for line in lines]
     report = LoadReport(
         tables={name: got.report for name, got in found.items()},
         notes=tuple(notes),
         quarantine={name: got.quarantine for name, got in found.items()},
     )
-    limits.refuse_exceeded(report, terms.max_quarantined, terms.caller)
+    limits.refuse_exceeded(report, terms.max_quarantined, terms.caller, unread)
     if not found["order_lines"].frame.height:
         lines = found["order_lines"]
         rules = limits.rules_of(lines.report)
         said = f"order_lines: no order line is left; {_why_lost(lines)}{rules and ': '}{rules}"
+        said = ". ".join((said, *unread["order_lines"]))
         raise NothingLeftError(said, report)
     return report, {name: got for name, got in found.items() if name not in lost}
 
@@ -71,6 +74,15 @@ def _admitted(name: str, raw: RawTable, terms: Terms) -> Admitted:
     rows_in = got.report.rows_in + _excluded(raw)
     report = replace(got.report, rows_in=rows_in, excluded=dict(raw.left_out.counts))
     return replace(got, report=report, quarantine=raw.left_out.numbered(got.quarantine))
+
+
+def _unread(got: Admitted, raw: RawTable, terms: Terms) -> list[str]:
+    """What the cells of a table look like that cannot be read; a request names its rows instead."""
+    if terms.caller == "request":
+        return []
+    return shapes.unread(
+        got.quarantine, raw.frame, raw.settings, in_config=terms.caller == "config"
+    )
 
 
 def _excluded(raw: RawTable) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from ppi_ml import customer_columns, exclude_rule, purchase_types, stated_rates
+from ppi_ml import customer_columns, exclude_rule, purchase_types, stated_rates, written_as
 from ppi_ml.errors import UsageError
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import parse_zone
@@ -102,6 +102,25 @@ class TableSettings(Section):
     """Columns that are lacking there and that hold one value everywhere."""
     granularity: Literal["instant", "day"] = "instant"
     """day: the file holds dates without a time, and a day is known when it is over."""
+    dates: str | tuple[str, ...] | None = None
+    """How text writes dates and times, where it is not ISO: %d.%m.%Y, or several formats, of which
+    the first that fits a cell reads it. What fits none is quarantined."""
+    decimal: written_as.Decimal | None = None
+    """The decimal sign of text; the other one, a space or an apostrophe then group thousands."""
+
+    @field_validator("dates")
+    @classmethod
+    def _formats_that_are_read(
+        cls, dates: str | tuple[str, ...] | None
+    ) -> str | tuple[str, ...] | None:
+        if wrong := written_as.problem(written_as.written_as(dates, None).dates):
+            raise ValueError(wrong)
+        return dates
+
+    @property
+    def written(self) -> written_as.WrittenAs:
+        """How dates and decimals are written."""
+        return written_as.written_as(self.dates, self.decimal)
 
 
 class DataSettings(Section):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ppi_ml import customer_columns, purchase_types
+from ppi_ml import customer_columns, purchase_types, written_as
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError, UsageError
@@ -38,6 +38,8 @@ def load(
     exclude: Mapping[str, Mapping[str, object]] | None = None,
     segments: Sequence[str] = (),
     rates: Mapping[str, float] | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
+    decimal: Mapping[str, written_as.Decimal] | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
@@ -66,6 +68,10 @@ def load(
             features as its region does.
         rates: other currency -> what one unit of it is in `currency`, such as {"USD": 0.92}, by
             which money is converted; counted in the report.
+        dates: table name -> how its text writes dates and times, where it is not ISO: "%d.%m.%Y",
+            or several formats, of which the first that fits a cell reads it.
+        decimal: table name -> the decimal sign of its text, "," or "."; the other one, a space or
+            an apostrophe then group thousands.
         plugins: a file of your own whose `TABLE` is a further table, or several.
 
     Raises:
@@ -90,12 +96,17 @@ def load(
     known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
     theirs = dict(columns or {})
     flat_columns = theirs.pop("flat", {})
-    found = raw_tables(tables, theirs, customer_columns.checked(segments))
+    try:
+        written = written_as.checked(dates, decimal)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    of_flat = written.pop("flat", written_as.WrittenAs())
+    found = raw_tables(tables, theirs, customer_columns.checked(segments), written)
     lines = found["order_lines"]
     found["order_lines"] = replace(lines, notes=(*lines.notes, *others))
     rules = _rules({} if exclude is None else exclude)
-    raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns)
-    if (stated or flat_columns) and raw is found:
+    raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns, of_flat)
+    if (stated or flat_columns or of_flat != written_as.WrittenAs()) and raw is found:
         raise UsageError(
             'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
             "table has order_timestamp and no occurred_at"

@@ -39,9 +39,11 @@ class RawTable:
     `observed_from` and `observed_until` are what `Cutoff.parse` reads; None: told by the events.
     `sure` says that the granularity is known; else a table of mere dates is read as one of days.
     `reckoned`: times were reckoned from those of other events, and so may lie in the future.
-    `notes` are what the source has to say of it in the load report; `left_out` what rules have
-    left out of it (`exclusion.without`), None if there were no rules. `as_read` is the frame before
-    its money was converted (`conversion.converted`), which the quarantine shows; None: as it is.
+    `settings` is the table of `data.tables` whose settings say how the cells are written; empty if
+    there are none. `notes` are what the source has to say of it in the load report; `left_out`
+    what rules have left out of it (`exclusion.without`), None if there were no rules. `as_read` is
+    the frame before its money was converted (`conversion.converted`), which the quarantine shows;
+    None: as it is.
     """
 
     frame: pl.DataFrame
@@ -54,6 +56,7 @@ class RawTable:
     notes: tuple[str, ...] = ()
     left_out: LeftOut | None = None
     as_read: pl.DataFrame | None = None
+    settings: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ it names, so that a small table with one bad row does not open the order lines a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 from typing import Literal
 
 from ppi_ml.errors import DataError, UsageError
@@ -61,8 +62,16 @@ def check_limits(limits: Limits) -> None:
             raise UsageError(f"{where}: expected a share from 0 to 1, got {share}")
 
 
-def refuse_exceeded(report: LoadReport, limits: Limits, caller: Caller) -> None:
-    """`DataError` for the first table with too many unusable rows, with what its caller can do."""
+def refuse_exceeded(
+    report: LoadReport,
+    limits: Limits,
+    caller: Caller,
+    unread: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """`DataError` for the first table with too many unusable rows, with what its caller can do.
+
+    `unread`: table -> what its cells look like that cannot be read, a sentence each.
+    """
     for found in exceeded(report, limits):
         told = report.tables[found.table]
         if caller == "request":
@@ -71,8 +80,9 @@ def refuse_exceeded(report: LoadReport, limits: Limits, caller: Caller) -> None:
         setting = "data.max_quarantined" if caller == "config" else "max_quarantined"
         raise DataError(
             f"{found.table}: {found.lost:,} of {found.rows:,} rows ({found.share:.1%}) would be "
-            f"{verb}, more than {setting} ({found.most:.1%}) allows: {rules_of(told)}. Mend the "
-            f"export{_or_allow(limits, found, caller)}"
+            f"{verb}, more than {setting} ({found.most:.1%}) allows: {rules_of(told)}. "
+            f"{''.join(f'{line}. ' for line in unread.get(found.table, ()))}Mend the export"
+            f"{_or_allow(limits, found, caller)}"
         )
 
 

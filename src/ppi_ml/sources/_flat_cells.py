@@ -24,7 +24,7 @@ from ppi_ml.errors import DataError
 from ppi_ml.schema import Column, Kind
 
 REQUIRED = ("order_id", "customer_id", "order_timestamp")
-_KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind] = {
     "order_id": "id",
     "customer_id": "id",
     "sku": "id",
@@ -51,7 +51,8 @@ _KINDS: Mapping[str, Kind] = {
     "exposure_timestamp": "time",
     "product_name": "text",
 }
-COLUMNS = tuple(_KINDS)
+"""Column of a flat table -> its kind."""
+COLUMNS = tuple(KINDS)
 """What is read of a flat table; what an order line is comes before what happens to it later."""
 OF_LINES = ("quantity", "unit_price", "discount", "currency", "promo_code", "channel", "order_type")
 """Columns that the order lines take over under the same name."""
@@ -109,7 +110,7 @@ def read(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
                 f"in Python, data.tables.flat.columns in a config"
             )
     made: list[pl.Series] = []
-    for name, kind in _KINDS.items():
+    for name, kind in KINDS.items():
         column = frame[name] if name in frame.columns else _nothing(name, frame.height)
         if kind == "time":
             made += _times(column, name, zone)

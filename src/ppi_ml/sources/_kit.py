@@ -10,7 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from ppi_ml.errors import ConfigError, DataError
+from ppi_ml.respelling import respelled
 from ppi_ml.schema import table_named
+from ppi_ml.sources import _flat_cells
+from ppi_ml.written_as import WrittenAs
 
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
 _SEPARATORS = ",;\t|"
@@ -98,6 +101,19 @@ def to_our_names(
             raise DataError(f"{table}: constants.{name}: the column {name} is there already")
         result = result.with_columns(pl.lit(value).alias(name))
     return result
+
+
+def as_we_write(table: str, frame: pl.DataFrame, how: WrittenAs) -> pl.DataFrame:
+    """A table with our column names; its times and numbers spelled as the contract reads them.
+
+    `table` is one of the schema, or `flat`; what is called order lines may be the flat table too.
+    """
+    kinds: dict[str, str] = {}
+    if table in ("flat", "order_lines"):
+        kinds |= _flat_cells.KINDS
+    if table != "flat":
+        kinds |= {column.name: column.kind for column in table_named(table).columns}
+    return respelled(frame, kinds, how)
 
 
 def check_names(names: Sequence[str], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -12,7 +13,8 @@ from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import UsageError
 from ppi_ml.intake import RawTable
-from ppi_ml.sources._kit import check_names, read_files, to_our_names
+from ppi_ml.sources._kit import as_we_write, check_names, read_files, to_our_names
+from ppi_ml.written_as import WrittenAs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     AnyTable: TypeAlias = "pd.DataFrame | pl.DataFrame | pl.LazyFrame | str | Path"
 
 
+_AS_EVER: Mapping[str, WrittenAs] = MappingProxyType({})
 # Python objects of any other type, or of several, are told apart by their text alone: times with
 # and without an offset, numbers and words.
 _PLAIN_OBJECTS = ("string", "floating", "boolean")
@@ -31,23 +34,29 @@ def raw_tables(
     tables: AnyTable | Mapping[str, AnyTable],
     columns: Mapping[str, Mapping[str, str]] | None = None,
     segments: Sequence[str] = (),
+    written: Mapping[str, WrittenAs] = _AS_EVER,
 ) -> dict[str, RawTable]:
     """Raw tables from frames, paths or globs by table name; one alone is the order lines.
 
     `columns` maps, per table, our column names to theirs; `segments` names columns of customers
-    beside those of the schema. The frames are not changed.
+    beside those of the schema; `written` says per table how its text is written.
+    The frames are not changed.
     `UsageError` for what is neither a frame nor a path; `DataError` for what cannot be read.
     """
     named = tables if isinstance(tables, Mapping) else {"order_lines": tables}
     strangers = sorted(set(columns or {}) - set(named))
     if strangers:
         raise UsageError(f"columns: no such table was given: {', '.join(strangers)}")
+    if unknown := sorted(set(written) - set(named)):
+        raise UsageError(f"dates, decimal: no such table was given: {', '.join(unknown)}")
     raw = {}
     for name, table in named.items():
         frame = _frame(name, table)
         origin = "" if not isinstance(table, str | Path) else str(table)
         theirs, further = (columns or {}).get(name, {}), of_table(name, segments)
-        raw[name] = RawTable(to_our_names(name, frame, theirs, further=further), origin=origin)
+        ours = to_our_names(name, frame, theirs, further=further)
+        ours = as_we_write(name, ours, written.get(name, WrittenAs()))
+        raw[name] = RawTable(ours, origin=origin, settings=name)
     return raw
 
 

@@ -33,7 +33,7 @@ from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.intake import RawTable
 from ppi_ml.schema import table_named
-from ppi_ml.sources._kit import check_names, to_our_names
+from ppi_ml.sources._kit import as_we_write, check_names, to_our_names
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -83,7 +83,8 @@ def _table(connection: Connection, name: str, settings: DataSettings) -> RawTabl
         frame = _rows(connection, str(table.query), origin, _wanted(name, settings))
     further = of_table(name, settings.segments)
     ours = to_our_names(name, frame, table.columns, table.constants, further)
-    return RawTable(ours, granularity=table.granularity, origin=origin)
+    ours = as_we_write(name, ours, table.written)
+    return RawTable(ours, table.granularity, origin=origin, settings=name)
 
 
 def _wanted(name: str, settings: DataSettings) -> frozenset[str]:

@@ -1,0 +1,77 @@
+"""Text cells as a shop writes them -> the spelling that the contract reads: ISO dates and 1234.5.
+
+Only text is touched, and only in columns of times and numbers. A cell with a digit that is not
+written as stated keeps its text and gets a mark, so that no other reading can take it: 12.50 where
+the decimal sign is a comma is quarantined, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ppi_ml.written_as import Decimal, WrittenAs, has_offset, has_time
+
+MARK = "  [not as dates or decimal of the table say]"
+"""Stands after the text of a cell that is not written as `dates` or `decimal` of its table say."""
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+# A thousand is grouped by the other sign, a space (plain, no-break, narrow) or an apostrophe.
+_GROUPS = {
+    ",": "[. \u00a0\u202f\u2009'\u2019]",
+    ".": "[, \u00a0\u202f\u2009'\u2019]",
+}
+
+
+def respelled(frame: pl.DataFrame, kinds: Mapping[str, str], how: WrittenAs) -> pl.DataFrame:
+    """The frame with the text of its times and numbers as the contract reads it.
+
+    Args:
+        frame: a raw table with our column names.
+        kinds: column -> kind, as the schema says; columns of other kinds stay as they are.
+        how: what the table states; without a statement nothing changes.
+    """
+    changed = []
+    for name, kind in kinds.items():
+        if name not in frame.columns or frame.schema[name] not in _TEXT:
+            continue
+        if kind == "time" and how.dates:
+            changed.append(_dates(frame[name].cast(pl.String), how.dates))
+        elif kind == "number" and how.decimal is not None:
+            changed.append(numbers(frame[name].cast(pl.String), how.decimal))
+    return frame.with_columns(changed) if changed else frame
+
+
+def numbers(cells: pl.Series, decimal: Decimal) -> pl.Series:
+    """Text with a decimal point and no groups; what is not written so is marked."""
+    text, group = cells.str.strip_chars(), _GROUPS[decimal]
+    sign = "," if decimal == "," else r"\."
+    whole = rf"(?:\d+|\d{{1,3}}(?:{group}\d{{3}})+)"
+    shape = rf"^[+-]?(?:{whole}(?:{sign}\d*)?|{sign}\d+){_EXPONENT}$"
+    fits = text.str.contains(shape).fill_null(False)
+    plain = text.str.replace_all(group, "").str.replace(decimal, ".", literal=True)
+    return _else_marked(cells, plain, fits)
+
+
+def dates(cells: pl.Series, style: str) -> pl.Series:
+    """ISO text of the cells that a format reads, else null; a date without a time stays one."""
+    text = cells.str.strip_chars()
+    if not has_time(style):
+        return text.str.to_date(style, strict=False).dt.to_string("%Y-%m-%d")
+    read = text.str.to_datetime(style, time_unit="us", strict=False)
+    ending = "+00:00" if has_offset(style) else ""
+    return read.dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ending)
+
+
+def _dates(cells: pl.Series, styles: tuple[str, ...]) -> pl.Series:
+    found = pl.Series(cells.name, [None], dtype=pl.String).new_from_index(0, len(cells))
+    for style in styles:
+        found = found.zip_with(found.is_not_null(), dates(cells, style))
+    return _else_marked(cells, found, found.is_not_null())
+
+
+def _else_marked(cells: pl.Series, plain: pl.Series, fits: pl.Series) -> pl.Series:
+    """The plain text where it fits; else the cell, marked if it holds a digit."""
+    strange = cells.str.contains(r"\d").fill_null(False) & ~fits
+    return plain.zip_with(fits, cells.zip_with(~strange, cells + MARK))

@@ -1,0 +1,160 @@
+"""Dates and decimals as a shop writes them: what is read, what is quarantined, what is said."""
+
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ppi_ml
+from ppi_ml.config import Config
+from ppi_ml.errors import ConfigError, DataError, UsageError
+from ppi_ml.inputs import load_log
+from ppi_ml.respelling import MARK, dates, numbers
+from ppi_ml.shapes import shapes_of
+
+NOW = "2025-06-01"
+EUROPEAN = {"dates": {"order_lines": "%d.%m.%Y"}, "decimal": {"order_lines": ","}}
+
+
+def lines(when, prices=None):
+    n = len(when)
+    return pl.DataFrame(
+        {
+            "order_id": [f"o{i}" for i in range(n)],
+            "line_id": ["1"] * n,
+            "customer_id": [f"0{i}" for i in range(n)],
+            "occurred_at": when,
+            "sku": ["a"] * n,
+            "unit_price": prices or ["1"] * n,
+        }
+    )
+
+
+@given(
+    st.integers(0, 10**9), st.integers(0, 99), st.sampled_from([(",", "."), (",", " "),
+    (",", "'"), (".", ","), (".", " "), (",", "")]),
+)  # fmt: skip
+def test_every_grouped_decimal_is_read_as_the_number_it_is(whole, cents, signs):
+    sign, group = signs
+    text = f"{whole:,}".replace(",", group) + f"{sign}{cents:02d}"
+    assert numbers(pl.Series([text]), sign).to_list() == [f"{whole}.{cents:02d}"]
+
+
+@given(st.dates(date(1970, 1, 2), date(2199, 12, 31)), st.sampled_from(["%d.%m.%Y", "%m/%d/%Y"]))
+def test_a_format_reads_what_it_wrote(day, style):
+    assert dates(pl.Series([day.strftime(style)]), style).to_list() == [day.isoformat()]
+
+
+@pytest.mark.parametrize("cell", ["12.5", "1.23,5", "1.2345,00", "1,2,3", "12,50 EUR"])
+def test_what_is_not_written_as_stated_is_marked_and_never_guessed(cell):
+    assert numbers(pl.Series([cell]), ",").to_list() == [cell + MARK]
+
+
+def test_frames_and_files_and_a_config_read_a_european_export_alike(tmp_path):
+    frame = lines(["31.12.2024", "01.02.2025", " 3.2.2025 "], ["1.234,50", "12,50", "7"])
+    iso = lines(["2024-12-31", "2025-02-01", "2025-02-03"], ["1234.50", "12.50", "7"])
+    frame.write_csv(tmp_path / "o.csv", separator=";")
+    table = {"path": str(tmp_path / "o.csv"), "dates": "%d.%m.%Y", "decimal": ","}
+    data = {"source": "files", "currency": "EUR", "tables": {"order_lines": table}}
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    logs = [
+        ppi_ml.load(frame, currency="EUR", now=NOW, **EUROPEAN),
+        ppi_ml.load(frame.to_pandas(), currency="EUR", now=NOW, **EUROPEAN),
+        ppi_ml.load(str(tmp_path / "o.csv"), currency="EUR", now=NOW, **EUROPEAN),
+        load_log(config.data, now=NOW),
+    ]
+    expected = ppi_ml.load(iso, currency="EUR", now=NOW).fingerprint
+    assert {log.fingerprint for log in logs} == {expected}
+    assert logs[0].order_lines["unit_price"].tolist() == [1234.5, 12.5, 7.0]
+
+
+def test_several_formats_are_tried_in_turn():
+    when = ["31.12.2024 13:45", "01.02.2025"]
+    formats = {"order_lines": ["%d.%m.%Y %H:%M", "%d.%m.%Y"]}
+    log = ppi_ml.load(lines(when), timezone="Europe/Berlin", currency="EUR", dates=formats, now=NOW)
+    walls = [at.tz_localize(None).to_pydatetime() for at in log.order_lines["occurred_at"]]
+    assert sorted(walls) == [datetime(2024, 12, 31, 13, 45), datetime(2025, 2, 1)]
+
+
+def test_an_iso_date_is_quarantined_where_a_format_says_otherwise():
+    log = ppi_ml.load(
+        lines(["31.12.2024", "2025-02-01"]), currency="EUR", now=NOW, max_quarantined=0.5,
+        **EUROPEAN,
+    )  # fmt: skip
+    assert log.report.tables["order_lines"].quarantined == {
+        "occurred_at must be an ISO date or time": 1
+    }
+    assert log.report.quarantine["order_lines"]["value"].to_list() == ["2025-02-01" + MARK]
+    told = [note for note in log.report.notes if "9999-99-99 (1 row)" in note]
+    assert len(told) == 1 and 'dates["order_lines"] says otherwise' in told[0]
+    assert "2025-02-01" not in log.report.to_text()
+
+
+def test_the_error_shows_the_shape_and_the_line_to_write_and_no_value():
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(lines(["31.12.2024"] * 3), currency="EUR", now=NOW)
+    assert "99.99.9999 (3 rows)" in str(caught.value)
+    assert 'dates={"order_lines": "%d.%m.%Y"}' in str(caught.value)
+    assert "31.12" not in str(caught.value)
+
+
+def test_day_or_month_first_is_left_to_the_reader():
+    with pytest.raises(DataError, match=r"%d/%m/%Y.* or .*%m/%d/%Y.*only you know"):
+        ppi_ml.load(lines(["01/02/2024", "03/04/2024"]), currency="EUR", now=NOW)
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(lines(["01/02/2024", "03/14/2024"]), currency="EUR", now=NOW)
+    assert "%m/%d/%Y" in str(caught.value) and "%d/%m/%Y" not in str(caught.value)
+
+
+def test_no_setting_is_offered_that_would_lose_the_other_cells():
+    frame = lines(["2024-12-31", "2025-01-01", "31.12.2024"], ["1.50", "2", "3,50"])
+    with pytest.raises(DataError, match="written in several ways") as caught:
+        ppi_ml.load(frame, currency="EUR", now=NOW)
+    assert "dates=" not in str(caught.value)
+
+
+def test_the_flat_table_is_read_so_too():
+    frame = pl.DataFrame(
+        {
+            "order_id": ["1"], "customer_id": ["c"], "Wann": ["31.12.2024"],
+            "unit_price": ["1.000,50"],
+        }
+    )  # fmt: skip
+    log = ppi_ml.load(
+        frame, columns={"flat": {"order_timestamp": "Wann"}}, dates={"flat": "%d.%m.%Y"},
+        decimal={"flat": ","}, currency="EUR", now=NOW,
+    )  # fmt: skip
+    assert log.order_lines["unit_price"].tolist() == [1000.5]
+
+
+def test_shapes_hold_no_letter_and_no_digit_of_a_cell():
+    cells = pl.Series(["José 31", "x" * 40, "4\u202f000"])
+    assert shapes_of(cells).to_list() == ["aaaa 99", "a" * 24 + "...", "9?999"]
+
+
+WRONG = {
+    "unknown part": "%d.%q.%Y",
+    "no year": "%d.%m",
+    "twice": "%d.%d.%m.%Y",
+    "no minutes": "%d.%m.%Y %H",
+    "half a day unknown": "%d.%m.%Y %I:%M",
+    "no format": "dd.mm.yyyy",
+}
+
+
+@pytest.mark.parametrize("style", WRONG.values(), ids=WRONG)
+def test_a_format_that_cannot_be_is_refused_with_its_place(style):
+    data = {"source": "files", "tables": {"order_lines": {"path": "x.csv", "dates": style}}}
+    with pytest.raises(ConfigError, match=r"data\.tables\.order_lines\.dates.*expected"):
+        Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    with pytest.raises(UsageError, match=r"dates: order_lines: .*expected"):
+        ppi_ml.load(lines(["2024-01-01"]), dates={"order_lines": style})
+
+
+def test_a_table_that_was_not_given_and_a_sign_that_is_none_are_refused():
+    with pytest.raises(UsageError, match=r"no such table was given: returns"):
+        ppi_ml.load(lines(["2024-01-01"]), decimal={"returns": ","})
+    with pytest.raises(UsageError, match=r'expected "," or "\."'):
+        ppi_ml.load(lines(["2024-01-01"]), decimal={"order_lines": ";"})
