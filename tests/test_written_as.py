@@ -134,6 +134,14 @@ def test_shapes_hold_no_letter_and_no_digit_of_a_cell():
     assert shapes_of(cells).to_list() == ["aaaa 99", "a" * 24 + "...", "9?999"]
 
 
+def test_a_missing_column_is_named_with_the_line_to_paste():
+    frame = lines(["2024-01-01"]).rename({"customer_id": "Customer_ID"})
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(frame)
+    assert "data.tables.order_lines.columns: {customer_id: Customer_ID}" in str(caught.value)
+    assert 'columns={"order_lines": {"customer_id": "Customer_ID"}}' in str(caught.value)
+
+
 WRONG = {
     "unknown part": "%d.%q.%Y",
     "no year": "%d.%m",

@@ -123,7 +123,7 @@ def _admit(table: Table, raw: RawTable, how: _Reading) -> Admitted:
     if not raw.frame.height:
         raw = replace(raw, frame=_empty(table))
     looked_at = raw.left_out.columns if raw.left_out else frozenset()
-    notes = [*raw.notes, *_check_columns(table, raw.frame, looked_at)]
+    notes = [*raw.notes, *_check_columns(table, raw.frame, looked_at, raw.settings)]
     ledger = Ledger(raw.frame.height)
     who = (CUSTOMER_ID,) if table.of_customers else ()
     known = _read_columns(who, raw.frame, how, ledger)
@@ -175,14 +175,16 @@ def _empty(table: Table) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(table.names, pl.String))
 
 
-def _check_columns(table: Table, frame: pl.DataFrame, looked_at: frozenset[str]) -> list[str]:
+def _check_columns(
+    table: Table, frame: pl.DataFrame, looked_at: frozenset[str], settings: str
+) -> list[str]:
     """Notes on what is ignored or assumed; `DataError` if a required column is missing.
 
-    What rules have looked at is not ignored.
+    What rules have looked at is not ignored. `settings`: as in `RawTable`.
     """
     for column in table.columns:
         if column.required and column.name not in frame.columns:
-            raise DataError(_absent(column.name, table, frame.columns))
+            raise DataError(_absent(column.name, table, frame.columns, settings))
     notes = []
     ignored = [name for name in frame.columns if name not in {*table.names, *looked_at}]
     if ignored:
@@ -217,13 +219,17 @@ def _empty_columns(table: Table, frame: pl.DataFrame, values: Mapping[str, pl.Se
     return [f"{table.name}: unknown, because every cell is empty in column {', '.join(empty)}"]
 
 
-def _absent(name: str, table: Table, found: list[str]) -> str:
+def _absent(name: str, table: Table, found: list[str], settings: str) -> str:
     spare = {column.lower(): column for column in found if column not in table.names}
     near = get_close_matches(name, spare, n=1)
     example = spare[near[0]] if near else "its name there"
+    named = f"columns: {{{name}: {example}}}"
+    if settings:
+        in_python = f'columns={{"{settings}": {{"{name}": "{example}"}}}}'
+        named = f"data.tables.{settings}.{named} in a config, {in_python} in Python"
     return (
         f"required column {name} is missing; the columns are: {', '.join(found)}. If it has "
-        f"another name, say so: columns: {{{name}: {example}}}"
+        f"another name, say so: {named}"
     )
 
 

@@ -41,6 +41,12 @@ def test_a_partitioned_folder_gives_its_parts_as_columns(tmp_path):
 UNREADABLE = {
     "nothing": ("a.csv", b"", "cannot be read as CSV"),
     "latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "cannot be read as CSV in UTF-8"),
+    "an empty file": ("a.csv", b"", "the file is empty. Expected a header"),
+    "how to mend latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "iconv -f CP1252 -t UTF-8"),
+    "late latin-1": ("a.csv", b"a,b\n" + b"1,2\n" * 9999 + b"\xe9,1\n", "bytes that are no UTF-8"),
+    "UTF-16": ("a.csv", "a,b\nJosé,1\n".encode("utf-16"), "written in UTF-16. Save it as UTF-8"),
+    "UTF-16 bare": ("a.csv", "a,b\nJosé,1\n".encode("utf-16-le"), "written in UTF-16"),
+    "unquoted decimals": ("a.csv", b"a,b\n1,secret\n1,12,50\n", "line 3 has 3 fields and the head"),
     "longer rows": ("a.csv", b"a,b\n1,2,3\n", "rows longer than its header"),
     "no parquet": ("a.parquet", b"PAR1 secret", "cannot be read as Parquet"),
     "excel": ("a.xlsx", b"PK", "expected a name that ends in"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ppi_ml.csv_trouble import trouble
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.respelling import respelled
 from ppi_ml.schema import table_named
@@ -156,6 +157,9 @@ def _read_file(file: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         # The reader's own words may quote a cell, so they are left out.
         expected = "Parquet" if kind in _PARQUET else "CSV in UTF-8 with a header"
+        known = kind in _CSV and not isinstance(error, OSError)
+        if known and (why := trouble(file, _separator(file))):
+            raise DataError(f"{file}: cannot be read as {expected}: {why}") from error
         raise DataError(
             f"{file}: cannot be read as {expected}; it may be damaged, empty, in another encoding, "
             "or have rows longer than its header"
@@ -164,11 +168,19 @@ def _read_file(file: Path) -> pl.DataFrame:
 
 def _read_csv(file: Path) -> pl.DataFrame:
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        head = lines.readline()
-        separator = max(_SEPARATORS, key=head.count)
+        separator = _separator_of(lines.readline())
         lines.seek(0)
         check_names(next(csv.reader(lines, delimiter=separator), []), str(file))
     return pl.read_csv(file, separator=separator, infer_schema=False)
+
+
+def _separator(file: Path) -> str:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        return _separator_of(lines.readline())
+
+
+def _separator_of(head: str) -> str:
+    return max(_SEPARATORS, key=head.count)
 
 
 def _partition(frame: pl.DataFrame, file: Path) -> pl.DataFrame:

@@ -1,0 +1,70 @@
+"""Why a CSV file cannot be read, and what to do: looked at only once reading it has failed.
+
+What is said names the file's form, never a cell.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from pathlib import Path
+
+_CHUNK = 1 << 20
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
+
+
+def trouble(file: Path, separator: str) -> str:
+    """What is wrong with a CSV file of that separator and how to mend it; empty if not known."""
+    with file.open("rb") as lines:
+        start = lines.read(4)
+    if not file.stat().st_size:
+        return "the file is empty. Expected a header and a line per row: export it again"
+    if start.startswith(_UTF16) or b"\0" in start:
+        return f"it is written in UTF-16. {_SAVE}, or: {_converted(file, 'UTF-16')}"
+    if not _is_utf8(file):
+        return (
+            "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do. "
+            f"{_SAVE}, or: {_converted(file, 'CP1252')}"
+        )
+    return _longer_row(file, separator)
+
+
+def _converted(file: Path, encoding: str) -> str:
+    return f"iconv -f {encoding} -t UTF-8 {file.name} > utf8-{file.name}"
+
+
+def _is_utf8(file: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with file.open("rb") as lines:
+        try:
+            while chunk := lines.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _longer_row(file: Path, separator: str) -> str:
+    """Which row has more fields than the header."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.reader(lines, delimiter=separator)
+        try:
+            wanted = len(next(rows, []))
+            for row in rows:
+                if len(row) > wanted:
+                    return (
+                        f"line {rows.line_num:,} has {len(row)} fields and the header {wanted}; "
+                        f'the separator was taken to be "{_shown(separator)}". A field that holds '
+                        "the separator, such as 12,50 between commas, needs quotes: export with "
+                        "quotes or with another separator (; , tab or |), or mend the rows longer "
+                        "than its header"
+                    )
+        except csv.Error:
+            return ""
+    return ""
+
+
+def _shown(separator: str) -> str:
+    return "tab" if separator == "\t" else separator
