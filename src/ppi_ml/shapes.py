@@ -73,7 +73,7 @@ def _help(bad: pl.Series, column: pl.Series, setting: str, settings: str, in_con
         return f". {stated} says otherwise: mend the cells{several}"
     guesses = _formats(bad, column) if setting == "dates" else _signs(column)
     if not guesses:
-        return ". The column is written in several ways: mend these cells"
+        return ". No one format reads the whole column: mend these cells"
     lines = " or ".join(_line(guess, setting, settings, in_config) for guess in guesses)
     which = "; which of them, only you know" if len(guesses) > 1 else ""
     return f". Say how it is written: {lines}{which}"
