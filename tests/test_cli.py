@@ -277,6 +277,26 @@ def test_a_folder_without_events_is_no_config_either(tmp_path):
     assert f"expected a config such as {ROOT / 'configs' / 'churn.yaml'} (" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--cutoff", "tomorrow", "tomorrow"),
+        ("--curve", "7,9999", "days: asked for day 9999, but the curve reaches day 365"),
+        ("--top", "3", "--top: this model scores customers; expected a model of pairs"),
+        ("--out", "scores.xls", 'expected one of parquet, csv, jsonl, got "xls"'),
+    ],
+)
+def test_options_of_score_are_checked_before_events_are_read(
+    trained, tmp_path, option, value, told
+):
+    """An hour of reading must not end in a slip of the pen: here the events are not even there."""
+    given = {"--cutoff": "2020-01-01", "--out": "scores.csv", option: value}
+    ended = ppi_ml("score", "--model", trained[0].bundle, "--data", tmp_path / "none", "--quiet",
+                   *(word for pair in given.items() for word in pair))  # fmt: skip
+    assert ended.exit_code == 2
+    assert told in ended.stderr
+
+
 def test_scores_of_a_source_of_ones_own_carry_their_notes(own, trained, tmp_path):
     out = tmp_path / "scores.parquet"
     ended = ppi_ml("score", "--model", trained[0].bundle, "--data", own, "--cutoff", "2020-01-01",

@@ -449,11 +449,13 @@ def test_customers_compete_with_those_of_their_own_cutoff(material, plan, fitted
 
 
 def test_what_is_asked_about_teaches_most(material, plan, fitted):
-    """The horizon of the question is what `staged` and its windows are fitted for."""
+    """Where a season is known, the horizon is what `staged` and its windows are fitted for."""
     assert fitted.settings.horizon == material.horizon < fitted.settings.edges[-1]
     farther = recipe.fit(replace(material, horizon=90), plan.outer, recipe_of())
     assert farther.settings.horizon == 90
     assert farther.staged.glm.coefficients.tolist() != fitted.staged.glm.coefficients.tolist()
+    off = recipe.fit(replace(material, season=False), plan.outer, recipe_of(STAGES[1]))
+    assert off.settings.horizon is None
 
 
 def test_ripe_cutoffs_have_seen_their_whole_horizon(material, plan):

@@ -46,6 +46,16 @@ def everybody(scorer, log):
 
 
 # ------------------------------------------------------------------ the table
+def test_the_end_of_the_log_may_be_asked_for_by_its_name(scorer, log):
+    """And the notes say which instant that is."""
+    by_name, by_date = scorer.score(log, "end"), scorer.score(log, END)
+    pd.testing.assert_frame_equal(by_name, by_date)
+    said = [note for note in by_name.attrs["notes"] if note not in by_date.attrs["notes"]]
+    assert said == [f"the log ends at {log.observed_until}, and that is the cutoff"]
+    earlier = scorer.score(log.until("2019-12-01"), "end")
+    assert set(earlier["cutoff"].astype(str)) == {"2019-12-01"}
+
+
 def test_the_eligible_are_scored_unless_everybody_is_asked_for(scorer, log, everybody):
     table = scorer.score(log, END)
     assert list(table.columns) == list(everybody.columns) == COLUMNS

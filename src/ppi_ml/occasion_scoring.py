@@ -48,7 +48,7 @@ class OccasionScorer(ScorerBase):
 
         Args:
             log: events; what became known at or after the cutoff is not used.
-            cutoff: the instant at which we stand: a date, an ISO text, an aware time.
+            cutoff: as in `Scorer.score`.
             everyone: changes nothing: what is closed has its answer.
             ids: all open rows of these customers; one row without values for one who has none.
             days: not for these models.
@@ -149,6 +149,11 @@ class OccasionScorer(ScorerBase):
         log = self.small_log(events, instant, made_up=True)
         return {selftest.CURVE: self._part(Request(log, instant, ()), ())["probability"].to_list()}
 
+    def check_days(self, days: Sequence[int]) -> None:
+        """`UsageError` if there are any: a probability is one number, not a curve."""
+        if days:
+            raise UsageError(f"days: {self.model.target['name']} has no curve to read them from")
+
     def curves(
         self,
         log: EventLog,
@@ -179,8 +184,7 @@ class OccasionScorer(ScorerBase):
 
     def _part(self, asked: Request, days: Sequence[int]) -> pl.DataFrame:
         """The open rows of a request, and one row for each customer who has denied profiling."""
-        if days:
-            raise UsageError(f"days: {self.model.target['name']} has no curve to read them from")
+        self.check_days(days)
         denied = consent.denied(asked.log, asked.cutoff)
         keys = self.model.entity.keys
         rows = standing(asked.log, self.model.entity, self.model.asking, asked.cutoff)

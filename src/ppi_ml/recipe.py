@@ -289,7 +289,7 @@ def _settings(
         yearly=season and not data.entity.is_pair,
         whole_days=material.whole_days,
         trees=recipe.trees,
-        horizon=float(material.horizon),
+        horizon=float(material.horizon) if season else None,
         seed=material.seed,
         threads=material.threads,
     )

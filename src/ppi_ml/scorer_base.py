@@ -39,6 +39,8 @@ from ppi_ml.shelf import load_plugins
 if TYPE_CHECKING:
     import pandas as pd
 
+END = "end"
+"""In place of a cutoff: the end of the log."""
 _GRACE_US = 5 * 60 * 1_000_000
 _OLD_STATE_DAYS = 180
 
@@ -153,6 +155,10 @@ class ScorerBase(ABC):
         """The score table part by part."""
 
     @abstractmethod
+    def check_days(self, days: Sequence[int]) -> None:
+        """`UsageError` for days that `score` cannot add; it needs no events to say so."""
+
+    @abstractmethod
     def one(self, events: Mapping[str, Any], cutoff: object | None = None) -> Prediction:
         """What is said of one customer, from that customer's own events alone."""
 
@@ -248,12 +254,14 @@ class ScorerBase(ABC):
         `UsageError` for events that are no log.
         """
         check_log(log)
-        instant = Cutoff.parse(cutoff, log.timezone)
+        instant = log.observed_until if cutoff == END else Cutoff.parse(cutoff, log.timezone)
         trained = self.config.data
         # a config may leave the currency to the table; the bundle knows what that said
         currency = self.bundle.manifest.get("data", {}).get("currency")
         loaded_alike.checked(log, trained, currency)
         log, notes = loaded_alike.as_trained(log, trained)
+        if cutoff == END:
+            notes.append(f"the log ends at {instant}, and that is the cutoff")
         most, fresh = trained.max_staleness, log
         if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
             fresh, old = staleness.check(log, instant, most, allow_stale=allow_stale)

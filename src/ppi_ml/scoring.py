@@ -94,7 +94,8 @@ class Scorer(ScorerBase):
 
         Args:
             log: events; what became known at or after the cutoff is not used.
-            cutoff: the instant at which we stand: a date, an ISO text, an aware time.
+            cutoff: the instant at which we stand: a date, an ISO text, an aware time; or "end",
+                the end of the log.
             everyone: everybody with a purchase before the cutoff instead.
             ids: exactly these customers instead, in this order, known or not.
             days: adds `no_event_by_<d>d` for each.
@@ -183,6 +184,11 @@ class Scorer(ScorerBase):
         if not everyone:
             return table.filter(why.is_null()), why.filter(why.is_null())
         return table, why
+
+    def check_days(self, days: Sequence[int]) -> None:
+        """`UsageError` for a day beyond the reach of the curve."""
+        edges = packing.edges_of(self.model)
+        Curves(edges, np.zeros((0, len(edges)))).survival(np.asarray(days, dtype=np.float64))
 
     def curves(
         self,

@@ -19,7 +19,9 @@ from ppi_ml.progress import Progress
 def run(
     model: Annotated[Path, typer.Option(help="The bundle/ folder of a run.")],
     data: Annotated[Path, typer.Option(help="A config, a file of lines, or a folder.")],
-    cutoff: Annotated[str, typer.Option(help="Predict as known at this date.")],
+    cutoff: Annotated[
+        str, typer.Option(help="Predict as known at this date; end: the end of the log.")
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     sets: Annotated[
         list[str] | None,
@@ -56,23 +58,28 @@ def run(
 
     from ppi_ml import score_table, scoring
     from ppi_ml.entities import CUSTOMER
+    from ppi_ml.instants import Cutoff
     from ppi_ml.nouns import NOUNS
     from ppi_ml.run_outs import soonest
+    from ppi_ml.scorer_base import END
 
     progress, scorer = (
         Progress(quiet),
         scoring.Scorer.load(model, threads=threads or 2, memory=memory),
     )
-    with progress.stage("reading events"):
-        trained = scorer.config.data
-        settings = inputs.data_settings(data, trained, sets or [])
-        settings = settings.model_copy(update={"segments": trained.segments})
-        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []), spare=True)
     many = NOUNS[scorer.model.entity.name].many
     if explain and scorer.model.entity.name != CUSTOMER:
         raise UsageError(f"--explain: reasons are told of customers; this model scores {many}")
     if top and not scorer.of_pairs:
         raise UsageError(f"--top: this model scores {many}; expected a model of pairs")
+    if cutoff != END:
+        Cutoff.parse(cutoff, scorer.config.data.timezone)
+    scorer.check_days(days)
+    with progress.stage("reading events"):
+        trained = scorer.config.data
+        settings = inputs.data_settings(data, trained, sets or [])
+        settings = settings.model_copy(update={"segments": trained.segments})
+        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []), spare=True)
     if scorer.of_pairs and wanted is None and not explain:
         with progress.stage("scoring"):
             notes = scorer.notes(log, cutoff, allow_stale=allow_stale)

@@ -13,7 +13,8 @@ def nearness(days: FloatArray, horizon: float | None) -> FloatArray:
 
     (horizon / days)^2 beyond it: a snapshot of long ago is followed for a year, and what customers
     did so late says little of how the next weeks depend on what is known now. The far part of the
-    curve still learns from nothing else. None is no horizon, and everything weighs 1.
+    curve still learns from nothing else. None is no horizon, and everything weighs 1: as long as no
+    season is known, late days dilute the luck of a few dates, which is worth more.
     """
     if horizon is None:
         return np.ones_like(days)
