@@ -484,6 +484,17 @@ def test_why_texts_are_not_used_is_told_once(make_shop, tmp_path):
     assert "too few texts with stars to learn from: " in said
 
 
+def test_a_notebook_sees_what_is_being_done_if_it_asks_for_it(small, tmp_path, capsys):
+    asked = {"model.stages": "process", "baselines": []}
+    train(small, tmp_path / "loud", progress=True, **asked)
+    told = capsys.readouterr()
+    assert "\nreading events, " in told.err
+    assert "writing the run folder" in told.err
+    assert told.out == ""
+    train(small, tmp_path / "silent", progress=False, **asked)
+    assert capsys.readouterr().err == ""
+
+
 # ------------------------------------------------------------------ plug-ins, and what is recorded
 TARGET = """
 from dataclasses import replace

@@ -58,7 +58,7 @@ def train(
     settings: Mapping[str, object] | None = None,
     track: bool = True,
     resume: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Run:
     """Train a model, judge it out of time against its baselines, and write its bundle.
 
@@ -69,7 +69,8 @@ def train(
         settings: further settings by path, such as {"tune.trials": 50}, like `--set`.
         track: False records nothing in MLflow, whatever the config says.
         resume: the folder of an interrupted run, whose search goes on where it stopped.
-        progress: where to tell what is being done; None says nothing.
+        progress: True tells on stderr what is being done, as `ppi-ml train` does; or where to tell
+            it; None says nothing.
 
     Raises:
         ConfigError: a setting that cannot be.
@@ -79,7 +80,7 @@ def train(
     if log is not None:
         check_log(log)
     filled = _config(config, log, target, settings, track)
-    say = progress or Progress(quiet=True)
+    say = progress if isinstance(progress, Progress) else Progress(quiet=not progress)
     found = asked_for(filled)
     with RunFolder(filled, resume) as folder, _tracked(filled, folder.name, say) as tracking:
         with say.stage("reading events"):
