@@ -437,8 +437,7 @@ def test_customers_compete_with_those_of_their_own_cutoff(material, plan, fitted
     built = rows.build(data, material.states, settings.edges)
     inputs, names = built.standing(settings)
     own = cox.fit(
-        inputs, names,
-        cox.Waits(waits.days, waits.observed, data.cutoff_index, built.key, material.horizon),
+        inputs, names, cox.Waits(waits.days, waits.observed, data.cutoff_index, built.key),
         settings.edges, TREES, seed=material.seed, threads=material.threads,
         season=covariates.season_effect(fitted.staged.glm, built.day, settings),
         pace=covariates.pace(built, settings) if fitted.cox.paced else None,
@@ -446,16 +445,6 @@ def test_customers_compete_with_those_of_their_own_cutoff(material, plan, fitted
     assert len(data.cutoffs) > 3
     assert fitted.cox.trees.text == own.trees.text
     assert fitted.cox.baseline.tolist() == own.baseline.tolist()
-
-
-def test_what_is_asked_about_teaches_most(material, plan, fitted):
-    """Where a season is known, the horizon is what `staged` and its windows are fitted for."""
-    assert fitted.settings.horizon == material.horizon < fitted.settings.edges[-1]
-    farther = recipe.fit(replace(material, horizon=90), plan.outer, recipe_of())
-    assert farther.settings.horizon == 90
-    assert farther.staged.glm.coefficients.tolist() != fitted.staged.glm.coefficients.tolist()
-    off = recipe.fit(replace(material, season=False), plan.outer, recipe_of(STAGES[1]))
-    assert off.settings.horizon is None
 
 
 def test_ripe_cutoffs_have_seen_their_whole_horizon(material, plan):

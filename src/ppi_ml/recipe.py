@@ -124,13 +124,7 @@ def _cox(
     return cox.fit(
         inputs,
         names,
-        cox.Waits(
-            started.days,
-            started.observed,
-            day.astype(np.int64),
-            started.rows.key,
-            staged.settings.horizon,
-        ),
+        cox.Waits(started.days, started.observed, day.astype(np.int64), started.rows.key),
         staged.settings.edges,
         recipe.trees,
         season=covariates.season_effect(staged.glm, day, staged.settings),
@@ -289,7 +283,6 @@ def _settings(
         yearly=season and not data.entity.is_pair,
         whole_days=material.whole_days,
         trees=recipe.trees,
-        horizon=float(material.horizon) if season else None,
         seed=material.seed,
         threads=material.threads,
     )

@@ -112,29 +112,6 @@ def test_the_second_stage_leaves_alone_processes_that_are_right():
     assert drift.std() < 1.5 * noise
 
 
-def test_what_lies_beyond_the_horizon_teaches_less():
-    """Purpose: who buys soon after the first ten days, does not later; ten days are asked about."""
-    rows, fresh = make_rows(4000, seed=4), make_rows(2000, seed=5)
-
-    def drawn(made, seed):
-        soon = np.where(made.trees[:, 0] > 0, 3 * RATE, RATE / 3)
-        late = np.where(made.trees[:, 0] > 0, RATE / 3, 3 * RATE)
-        spent = np.random.default_rng(seed).exponential(size=len(made))
-        days = np.where(spent < 10 * soon, spent / soon, 10 + (spent - 10 * soon) / late)
-        return np.minimum(days, 60.0), days < 60
-
-    told = replace(rows, facts=(rows.trees[:, :1] > 0).astype(float))
-    asked = replace(fresh, facts=(fresh.trees[:, :1] > 0).astype(float))
-    days, observed = drawn(asked, 7)
-    loss = {}
-    for horizon in (None, 10.0):
-        chosen = settings(stages=STAGES[1], facts=("first",), horizon=horizon)
-        survival = np.exp(-hazard.fit(told, *drawn(told, 6), chosen).cumulative(asked)[:, 2])
-        gone = ~(observed & (days <= 10))
-        loss[horizon] = -np.log(np.where(gone, survival, 1 - survival)).mean()
-    assert loss[10.0] < loss[None] - 0.01
-
-
 def test_a_hazard_stays_within_its_bounds():
     rows = make_rows(50, seed=13)
     model = hazard.fit(rows, *waits(np.full(50, RATE)), settings(stages=STAGES[1]))

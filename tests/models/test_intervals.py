@@ -71,14 +71,6 @@ def test_expansion_of_timed_events_by_hand():
     ]  # fmt: skip
 
 
-def test_weights_of_intervals_multiply_events_and_exposure():
-    made = expand([2.5, 9.0], [True, False], [0.0, 1.0, 3.0, 7.0], day_granularity=False)
-    assert rows_of(made.weighted(np.array([1.0, 0.5, 0.25]))) == [
-        (0, 0, 1.0, 0.0), (0, 1, 0.75, 0.5),
-        (1, 0, 1.0, 0.0), (1, 1, 1.0, 0.0), (1, 2, 1.0, 0.0),
-    ]  # fmt: skip
-
-
 def test_expansion_of_whole_days_by_hand():
     # an event on local day c has T = 1 and half a day at risk; one on day c + 2 has T = 3
     edges = [0.0, 1.0, 3.0, 7.0]

@@ -120,8 +120,6 @@ class Settings:
     """Further columns of the regression, where the entity has them."""
     quiet: float = 1.0
     """The share of the intervals without an event that a fit looks at; see `thinning`."""
-    horizon: float | None = None
-    """The days that are asked about, later than which an interval teaches less; see `nearness`."""
     seed: int = 0
     threads: int = 2
 

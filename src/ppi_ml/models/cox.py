@@ -12,7 +12,7 @@ Cox (1972), Regression models and life-tables, JRSS B 34(2); Breslow (1974), Bio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from ppi_ml.models import boost
 from ppi_ml.models.covariates import HAZARD_CEILING, HAZARD_FLOOR
 from ppi_ml.models.intervals import PersonIntervals, expand
-from ppi_ml.models.nearness import nearness
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -67,20 +66,17 @@ class Waits:
     """What the n rows of a fit had to wait for.
 
     `days` (n,) to the event or to the end of sight, `observed` (n,) whether it was seen; `stratum`
-    (n,) the number of the cutoff; `key` (n,) a stable number of the customer. `horizon` are the
-    days asked about: a later event weighs less (`nearness`).
+    (n,) the number of the cutoff; `key` (n,) a stable number of the customer.
     """
 
     days: FloatArray
     observed: NDArray[np.bool_]
     stratum: IntArray
     key: IntArray
-    horizon: float | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> Waits:
         """The rows for which the mask (n,) holds."""
-        arrays = self.days[rows], self.observed[rows], self.stratum[rows], self.key[rows]
-        return Waits(*arrays, self.horizon)
+        return Waits(self.days[rows], self.observed[rows], self.stratum[rows], self.key[rows])
 
 
 def fit(
@@ -111,7 +107,9 @@ def fit(
         threads: to work with.
     """
     late = waits.days > edges[-1]
-    seen = replace(waits, days=np.minimum(waits.days, edges[-1]), observed=waits.observed & ~late)
+    seen = Waits(
+        np.minimum(waits.days, edges[-1]), waits.observed & ~late, waits.stratum, waits.key
+    )
     start = np.zeros(len(inputs)) if pace is None else pace
     trees = _fit_trees(inputs, names, seen, start, settings, {"seed": seed, "threads": threads})
     intervals = expand(waits.days, waits.observed, edges, whole_days)
@@ -165,7 +163,7 @@ class PartialLikelihood:
         self._start = start
         self._order = np.lexsort((waits.days, waits.stratum))
         days, stratum = waits.days[self._order], waits.stratum[self._order]
-        self._event = waits.observed[self._order] * nearness(days, waits.horizon)
+        self._event = waits.observed[self._order].astype(np.float64)
         new = np.ones(len(days), dtype=np.bool_)
         new[1:] = (np.diff(stratum) != 0) | (np.diff(days) != 0)
         self._first = np.flatnonzero(new)

@@ -24,7 +24,6 @@ from ppi_ml.models.covariates import (
 )
 from ppi_ml.models.glm import PoissonGlm, fit_poisson
 from ppi_ml.models.intervals import PersonIntervals, everywhere, expand
-from ppi_ml.models.nearness import nearness
 from ppi_ml.models.thinning import thinned
 
 FloatArray = NDArray[np.float64]
@@ -166,7 +165,6 @@ def fit_smooth(
         expand(days, observed, settings.edges, settings.whole_days),
         rows.key, np.nan_to_num(rows.day), settings.quiet, settings.seed,
     )  # fmt: skip
-    intervals = intervals.weighted(nearness(settings.middles, settings.horizon))
     columns, names = rows.smooth(intervals.row, intervals.interval, settings)
     sd, standardise = _priors(names, settings)
     offset = rows.offset(intervals.row, intervals.interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ class PersonIntervals:
     """One row per entity and interval at risk, ordered by entity, then by interval.
 
     row: which entity (k,). interval: which interval of the edges, from 0 (k,). exposure: days at
-    risk in it, above 0 (k,). event: 1.0 if the event fell into it, else 0.0 (k,). Both are
-    multiplied by the weight of the interval, where it has one.
+    risk in it, above 0 (k,). event: 1.0 if the event fell into it, else 0.0 (k,).
     """
 
     row: IntArray
@@ -30,13 +29,6 @@ class PersonIntervals:
 
     def __len__(self) -> int:
         return len(self.row)
-
-    def weighted(self, weights: FloatArray) -> PersonIntervals:
-        """The same with weights (m,) of the intervals: a Poisson likelihood of events and exposure
-        that are both multiplied by a weight is the weighted likelihood.
-        """
-        own = weights[self.interval]
-        return replace(self, exposure=self.exposure * own, event=self.event * own)
 
 
 def everywhere(n: int, m: int) -> tuple[IntArray, IntArray]:
