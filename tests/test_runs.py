@@ -51,18 +51,22 @@ def test_the_newest_run_is_the_latest(config, tmp_path):
 
 
 def test_a_failure_before_the_search_leaves_nothing(config, tmp_path):
-    with pytest.raises(OSError, match="full"), RunFolder(config, None) as folder:
+    told = []
+    with pytest.raises(OSError, match="full"), RunFolder(config, None, told.append) as folder:
         (folder.path / "half").write_text("x")
         raise OSError("the disk is full")
+    assert told == []
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_a_failure_after_the_search_began_can_be_resumed(config, tmp_path, error):
-    with pytest.raises(error), RunFolder(config, None) as folder:
+    told = []
+    with pytest.raises(error), RunFolder(config, None, told.append) as folder:
         folder.pin(config, "log 1")
         (folder.path / JOURNAL).write_text("search")
         raise error
+    assert told == [f"kept: {folder.path}; --resume {folder.path} goes on from there"]
     (left,) = (tmp_path / "runs").iterdir()
     assert left == folder.path
     with RunFolder(config, left) as again:

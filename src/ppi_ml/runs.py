@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,8 +69,11 @@ class Run:
 class RunFolder:
     """The run folder: made under a hidden name, renamed when whole, kept for `--resume` if not."""
 
-    def __init__(self, config: Config, resume: str | Path | None) -> None:
-        self._root = Path(config.output.folder)
+    def __init__(
+        self, config: Config, resume: str | Path | None, tell: Callable[[str], None] | None = None
+    ) -> None:
+        """The folder of a config, or of an interrupted run; `tell` hears what of it was kept."""
+        self._root, self._tell = Path(config.output.folder), tell
         self.resumed = resume is not None
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self.name = f"{config.name}-{stamp}-{secrets.token_hex(3)}"
@@ -88,8 +92,12 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and not self.resumed and not (self.path / JOURNAL).exists():
+        if kind is None:
+            return
+        if not (self.resumed or (self.path / JOURNAL).exists()):
             shutil.rmtree(self.path, ignore_errors=True)
+        elif self.path.is_dir() and self._tell is not None:
+            self._tell(f"kept: {self.path}; --resume {self.path} goes on from there")
 
     def pin(self, config: Config, fingerprint: str) -> None:
         """Note what is being trained, or refuse to go on with something else.

@@ -82,7 +82,10 @@ def train(
     filled = _config(config, log, target, settings, track)
     say = progress if isinstance(progress, Progress) else Progress(quiet=not progress)
     found = asked_for(filled)
-    with RunFolder(filled, resume) as folder, _tracked(filled, folder.name, say) as tracking:
+    with (
+        RunFolder(filled, resume, say.note) as folder,
+        _tracked(filled, folder.name, say) as tracking,
+    ):
         with say.stage("reading events"):
             log = training_log.read(filled, found.plugins, log)
         for told in training_log.remarks(log):
