@@ -48,6 +48,8 @@ def run(
     """Score the customers of a log, what they buy, or their orders, as known at a cutoff.
 
     --top N keeps, for each customer, the N products that run out soonest.
+
+    Example: ppi-ml score --model bundle --data shop.yaml --cutoff end --out s.csv
     """
     _kit.limit_threads(threads)
     written, days = _kit.format_of(out, kind), _kit.whole_numbers("--curve", curve)

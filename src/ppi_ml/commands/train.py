@@ -33,7 +33,10 @@ def run(
     threads: Threads = None,
     memory: Memory = None,
 ) -> None:
-    """Train, judge out of time, and write a run folder; exit code 5: worse than a baseline."""
+    """Train, judge out of time, and write a run folder; exit code 5: worse than a baseline.
+
+    Example: ppi-ml train shop.yaml --set tune.trials=50 --set target.horizon=60d
+    """
     limit_threads(threads)
     extra = {"data.until": until, "engine.threads": threads, "engine.memory": memory}
     given = [f"{path}={value}" for path, value in extra.items() if value is not None]
