@@ -191,8 +191,19 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
 def test_the_format_is_the_one_asked_for_or_that_of_the_name():
     assert _kit.format_of(Path("x.csv"), None) == "csv"
     assert _kit.format_of(Path("x.txt"), "jsonl") == "jsonl"
-    with pytest.raises(UsageError, match="expected one of parquet, csv, jsonl"):
+    with pytest.raises(UsageError, match=r"x\.txt ends in none of them; expected one"):
         _kit.format_of(Path("x.txt"), None)
+    with pytest.raises(
+        UsageError, match='--format: got "xls"; expected one of parquet, csv, jsonl'
+    ):
+        _kit.format_of(Path("x.csv"), "xls")
+
+
+def test_a_folder_is_not_written_over(tmp_path):
+    (tmp_path / "scores.csv").mkdir()
+    with pytest.raises(UsageError, match="is a folder; expected the file to write"):
+        _kit.format_of(tmp_path / "scores.csv", None)
+    assert _kit.format_of(tmp_path / "new/deep/scores.csv", None) == "csv"
 
 
 def test_days_and_ids_are_read(tmp_path):
@@ -283,7 +294,8 @@ def test_a_folder_without_events_is_no_config_either(tmp_path):
         ("--cutoff", "tomorrow", "tomorrow"),
         ("--curve", "7,9999", "days: asked for day 9999, but the curve reaches day 365"),
         ("--top", "3", "--top: this model scores customers; expected a model of pairs"),
-        ("--out", "scores.xls", 'expected one of parquet, csv, jsonl, got "xls"'),
+        ("--out", "scores.xls", "--out: scores.xls ends in none of them; expected one of parquet"),
+        ("--out", __file__ + "/scores.csv", "is no folder that can be written to"),
     ],
 )
 def test_options_of_score_are_checked_before_events_are_read(

@@ -76,10 +76,19 @@ def where(run: Run) -> str:
 
 
 def format_of(path: Path, asked: str | None) -> str:
-    """The format to write: the one asked for, else the one that the file name ends in."""
+    """The format to write: the one asked for, else the one that the file name ends in.
+
+    `UsageError` if it is none, or if nothing can be written at that path.
+    """
     found = asked or path.suffix.removeprefix(".")
     if found not in FORMATS:
-        raise UsageError(f'--format: expected one of {", ".join(FORMATS)}, got "{found}"')
+        said = f'--format: got "{asked}"' if asked else f"--out: {path.name} ends in none of them"
+        raise UsageError(f"{said}; expected one of {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise UsageError(f"--out: {path} is a folder; expected the file to write")
+    there = next(folder for folder in path.parents if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UsageError(f"--out: {there} is no folder that can be written to")
     return found
 
 
