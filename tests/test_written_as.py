@@ -115,6 +115,16 @@ def test_no_setting_is_offered_that_would_lose_the_other_cells():
     assert "dates=" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("times", "prices"), [
+    (["2024-12-31", "2025-01-01", "unknown"], ["1.50", "2", "3"]),
+    (["2024-12-31", "2025-01-01", "2025-01-02"], ["1", "2", "free"]),
+])  # fmt: skip
+def test_words_are_not_said_to_be_a_matter_of_settings(times, prices):
+    with pytest.raises(DataError, match="No setting reads words: mend these cells") as caught:
+        ppi_ml.load(lines(times, prices), currency="EUR", now=NOW)
+    assert "Say how it is written" not in str(caught.value)
+
+
 def test_the_flat_table_is_read_so_too():
     frame = pl.DataFrame(
         {
@@ -166,3 +176,12 @@ def test_a_table_that_was_not_given_and_a_sign_that_is_none_are_refused():
         ppi_ml.load(lines(["2024-01-01"]), decimal={"returns": ","})
     with pytest.raises(UsageError, match=r'expected "," or "\."'):
         ppi_ml.load(lines(["2024-01-01"]), decimal={"order_lines": ";"})
+
+
+@pytest.mark.parametrize("stated", [
+    {"dates": "%d.%m.%Y"}, {"dates": {"order_lines": 5}}, {"dates": {"order_lines": [5]}},
+    {"decimal": ","},
+])  # fmt: skip
+def test_settings_of_the_wrong_form_are_refused_with_what_was_expected(stated):
+    with pytest.raises(UsageError, match="expected a"):
+        ppi_ml.load(lines(["2024-01-01"]), **stated)

@@ -71,6 +71,8 @@ def _help(bad: pl.Series, column: pl.Series, setting: str, settings: str, in_con
         stated = f"data.tables.{settings}.{setting}" if in_config else f'{setting}["{settings}"]'
         several = ", or list every format there" if setting == "dates" else ""
         return f". {stated} says otherwise: mend the cells{several}"
+    if not bad.str.contains(r"\d").any():
+        return ". No setting reads words: mend these cells"
     guesses = _formats(bad, column) if setting == "dates" else _signs(column)
     if not guesses:
         return ". No one format reads the whole column: mend these cells"

@@ -67,9 +67,18 @@ def checked(
     dates: Mapping[str, str | Sequence[str]] | None, decimal: Mapping[str, Decimal] | None
 ) -> dict[str, WrittenAs]:
     """Table -> how it is written, of settings by table. `ValueError` for what is not read."""
+    for said, by_table in (("dates", dates), ("decimal", decimal)):
+        if not isinstance(by_table, Mapping | None):
+            raise ValueError(f'{said}: expected a mapping by table, {{"order_lines": ...}}')
     formats, signs = dates or {}, decimal or {}
-    found = {name: written_as(formats.get(name), signs.get(name)) for name in {**formats, **signs}}
-    for name, how in found.items():
+    found = {}
+    for name in {**formats, **signs}:
+        stated = formats.get(name)
+        if not isinstance(stated, str | Sequence | None) or not all(
+            isinstance(text, str) for text in stated or ()
+        ):
+            raise ValueError(f"dates: {name}: expected a format such as %d.%m.%Y, or several")
+        found[name] = how = written_as(stated, signs.get(name))
         if wrong := problem(how.dates):
             raise ValueError(f"dates: {name}: {wrong}")
         if how.decimal not in (None, ",", "."):
