@@ -2,6 +2,7 @@
 
     python benchmarks/origins.py [SHOP ...] [--every 15] [--days 180] [--set model.season=off]
         [--save FILE] [--against FILE]
+    python benchmarks/origins.py orders.csv --from 2009-06-01 --to 2014-11-02 --every 330
 
 At each origin the log is cut to what was known then, the curve is fitted with its default recipe
 (no search), and everybody is asked about. Origins lie 30 days apart; what a few of them say of a
@@ -46,6 +47,7 @@ from ppi_ml.training import SEASON_SD
 
 FloatArray = NDArray[np.float64]
 EVERY = 30
+USUAL_DAYS = 90
 _HEAD = ("shop", "origin", "days", "customers", "log-loss", "IBS", "expected / actual")
 
 
@@ -113,11 +115,18 @@ class Found:
         )  # fmt: skip
 
 
+def place_of(shop: str, first: str | None, last: str | None, days: int) -> Place | None:
+    """A shop by its name, or one's own by its path, asked from the first to the last origin."""
+    if shop in SHOPS or not (first and last and Path(shop).exists()):
+        return SHOPS.get(shop)
+    end = str(np.datetime64(last) + days)
+    return Place("files", str(Path(shop).absolute()), end, ((first, last, days),))
+
+
 def path_of(place: Place) -> Path | None:
     """Where the data of a shop lie; None if they do not."""
-    root = os.environ.get("PPI_ML_DATA")
-    found = Path(root or "") / (place.path or "")
-    return found if root and found.exists() else None
+    found = Path(os.environ.get("PPI_ML_DATA", "")) / (place.path or "")
+    return found if found.exists() else None
 
 
 def log_of(place: Place) -> EventLog:
@@ -256,16 +265,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("shops", nargs="*", metavar="SHOP", help=", ".join(SHOPS))
     parser.add_argument("--every", type=int, default=EVERY, metavar="DAYS", help="between origins")
     parser.add_argument("--days", type=int, help="asked about, instead of those of each origin")
+    parser.add_argument("--from", dest="first", metavar="DATE", help="of a SHOP that is a path")
+    parser.add_argument("--to", dest="last", metavar="DATE", help="of a SHOP that is a path")
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="PATH=VALUE")
     parser.add_argument("--save", type=Path, metavar="FILE")
     parser.add_argument("--against", type=Path, metavar="FILE")
     given = parser.parse_args(arguments)
-    if strange := sorted(set(given.shops) - SHOPS.keys()):
-        parser.error(f"SHOP: expected some of {', '.join(SHOPS)}, got {strange[0]}")
+    wanted = list(given.shops or SHOPS)
+    ahead = given.days or USUAL_DAYS
+    found_at = {shop: place_of(shop, given.first, given.last, ahead) for shop in wanted}
+    places = {shop: place for shop, place in found_at.items() if place}
+    if strange := [shop for shop in wanted if shop not in places]:
+        known = ", ".join(SHOPS)
+        parser.error(
+            f"SHOP: expected some of {known}, or a path with --from and --to, got {strange[0]}"
+        )
     before = read(given.against) if given.against else None
     sets, found = dict(from_sets(given.sets)), []
-    for shop in given.shops or SHOPS:
-        place = SHOPS[shop]
+    for shop, place in places.items():
         if place.path is not None and path_of(place) is None:
             print(f"{shop}: left out: no PPI_ML_DATA/{place.path}", file=sys.stderr)
             continue

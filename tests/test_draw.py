@@ -9,7 +9,7 @@ from ppi_ml import draw
 from ppi_ml.config import Config
 from ppi_ml.dry_run import describe
 from ppi_ml.scoring import Scorer
-from ppi_ml.training import train
+from ppi_ml.training import plan_of, train
 
 SETTINGS = {
     "target.horizon": "60d", "tune.trials": 1, "folds.train_cutoffs": 4,
@@ -82,3 +82,14 @@ def test_a_training_on_some_says_so_and_scores_everybody(log, tmp_path):
     asked = Scorer.load(run.bundle).score(log, log.observed_until)
     assert scored == set(asked.customer_id)
     assert scored - drawn
+
+
+@pytest.mark.parametrize(("customers", "older"), [(1, 0), (1.6, 2), (10, 3)])
+def test_older_cutoffs_are_as_many_as_leave_rows_for_the_most_customers(log, customers, older):
+    """Four cutoffs of 1.6 times the customers are six of those there are."""
+    most = int(customers * len(log.customer_ids))
+    asked = {"folds.train_cutoffs": 4, "folds.older_cutoffs": 3, "model.max_customers": most}
+    target = {"name": "churn", "horizon": "30d"}
+    config = Config.read({"data": {"source": "dataframes"}, "target": target}, asked, environ={})
+    assert len(plan_of(log, config).final.train) == 4 + older
+    assert len(plan_of(log, config, of_pairs=True).final.train) == 4

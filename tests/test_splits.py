@@ -18,6 +18,7 @@ SPACINGS = st.builds(
     train_cutoffs=st.integers(1, 15),
     test_cutoffs=st.integers(1, 8),
     settling=st.sampled_from([0, 0, 3, 60]),
+    older_cutoffs=st.sampled_from([0, 0, 5]),
 )
 
 
@@ -59,7 +60,7 @@ def test_cutoffs_lie_in_the_log_at_local_midnights_and_are_not_too_many(days, ho
     plan = plan_of(days, horizon, spacing)
     assert all(START < c <= START.plus(days) and c.is_midnight for c in plan.cutoffs)
     for fold in (plan.final, *plan.inner, *([plan.outer] if plan.outer else [])):
-        assert len(fold.train) <= spacing.train_cutoffs
+        assert len(fold.train) <= spacing.train_cutoffs + spacing.older_cutoffs
         assert all(c >= plan.first for c in fold.train)
     if plan.outer:
         assert 1 <= len(plan.outer.test) <= max(MOST_TEST_CUTOFFS, spacing.test_cutoffs)
@@ -141,3 +142,12 @@ def test_who_buys_often_is_looked_at_twice_as_often_while_the_log_is_young():
     assert plan_of(185, 30, Spacing(usual_gap=15.0)) == plan_of(185, 30)
     assert plan_of(730, 30, often) == plan_of(730, 30)  # 24 cutoffs would not reach back
     assert plan_of(40, 30, often) == plan_of(40, 30)  # no log gets its first cutoff from this
+
+
+def test_a_long_log_has_older_cutoffs_twice_as_far_apart():
+    spacing = Spacing(train_cutoffs=24, older_cutoffs=3)
+    train = plan_of(3000, 90, spacing).final.train
+    end = START.plus(3000)
+    assert [round(end.days_since(c)) for c in train[:5]] == [900, 840, 780, 720, 690]
+    assert len(train) == 27
+    assert plan_of(800, 90, spacing) == plan_of(800, 90), "not older than the log allows"

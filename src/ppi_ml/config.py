@@ -115,6 +115,10 @@ class FoldSettings(Section):
     """Distance between training cutoffs."""
     train_cutoffs: Count = 24
     """At most so many training cutoffs."""
+    older_cutoffs: Annotated[Whole, Field(ge=0)] = 36
+    """At most so many before those, twice as far apart: a season is learned from years. Customers
+    only; fewer in large shops, so that rows stay within `model.max_customers` times the newer ones.
+    """
     test_cutoffs: Count = 2
     """At least so many test cutoffs, later than all training cutoffs."""
     settling: Lag | None = None

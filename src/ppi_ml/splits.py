@@ -57,6 +57,8 @@ class Spacing:
     """Days of log before the first cutoff; None: 90, or half the reach of the curve if more."""
     usual_gap: float = inf
     """Days between two purchases of a customer, as a rule."""
+    older_cutoffs: int = 0
+    """Most training cutoffs before those, twice as far apart: what only a long log has."""
 
 
 def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
@@ -102,11 +104,16 @@ def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int, warm_up: int | None)
 
 
 def _training(first: Cutoff, end: Cutoff, spacing: Spacing) -> tuple[Cutoff, ...]:
-    """Cutoffs every so many days back from the end, none before the first; earliest first."""
+    """Cutoffs every so many days back from the end, none before the first; earliest first.
+
+    Older ones lie twice as far apart: of a season they teach other years, not other rows.
+    """
     every = max(1, min(spacing.every, floor(end.days_since(first))))
     if _could_be_closer(first, end, spacing):
         every = max(1, every // 2)
-    back = [end.plus(-every * step) for step in range(1, spacing.train_cutoffs + 1)]
+    newest = spacing.train_cutoffs
+    older = range(newest + 2, newest + 2 * spacing.older_cutoffs + 1, 2)
+    back = [end.plus(-every * step) for step in (*range(1, newest + 1), *older)]
     return tuple(sorted(c for c in back if c >= first))
 
 

@@ -182,12 +182,14 @@ def _wanted(found: AskedFor, config: Config) -> Wanted | None:
 def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
     """The folds of a log under a config; `NotTrainableError` if not even one cutoff fits.
 
-    Pairs (`of_pairs`) come back within weeks, so their first cutoff may stand earlier.
+    Pairs (`of_pairs`) come back within weeks, so their first cutoff may stand earlier, and no older
+    cutoffs are asked about: what these are worth was measured for customers.
     """
     spacing = Spacing(
         config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
         ceil(_settling(log, config)), _WARM_UP_OF_PAIRS if of_pairs else None,
         inf if of_pairs else labels.usual_gap(log),
+        0 if of_pairs else _older_cutoffs(log, config),
     )  # fmt: skip
     folds = splits.forward(log.observed_from, log.observed_until, config.target.horizon, spacing)
     if not folds.final.train:
@@ -197,6 +199,14 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
             "longer history, or set folds.every to fewer days"
         )
     return folds
+
+
+def _older_cutoffs(log: EventLog, config: Config) -> int:
+    """As many as asked for that keep the rows within those of the most customers without any."""
+    newest = config.folds.train_cutoffs
+    most = newest * config.model.max_customers
+    room = most // max(1, len(log.customer_ids)) - newest
+    return max(0, min(config.folds.older_cutoffs, room))
 
 
 def _config(

@@ -7,6 +7,8 @@ import origins
 from ppi_ml.instants import Cutoff
 from ppi_ml.snapshot import Past
 
+DATES = [(1, "01"), (1, "31"), (3, "01")]
+
 
 @pytest.fixture(scope="module")
 def found(shop):
@@ -52,6 +54,18 @@ def test_a_comparison_by_hand(tmp_path):
     assert "log-loss: lower at 1 of 2, the same at 0, -2.50% in the mean" in text
     assert "score: lower at 0 of 2, the same at 2, +0.00% in the mean" in text
     assert "no origin in common" in origins.compared(now, [])
+
+
+def test_a_log_of_ones_own_is_asked_from_one_date_to_another(tmp_path, capsys):
+    path = tmp_path / "orders.csv"
+    path.touch()
+    place = origins.place_of(str(path), "2020-01-01", "2020-03-02", 90)
+    assert place.origins(30) == [(f"2020-0{month}-{day}", 90) for month, day in DATES]
+    assert origins.path_of(place) == path
+    assert origins.place_of("cdnow", "2020-01-01", "2020-03-02", 90) is origins.SHOPS["cdnow"]
+    with pytest.raises(SystemExit):
+        origins.main([str(path)])
+    assert "or a path with --from and --to" in capsys.readouterr().err
 
 
 def test_data_that_are_not_there_are_left_out_and_named(monkeypatch, capsys):
