@@ -84,12 +84,11 @@ def test_a_training_on_some_says_so_and_scores_everybody(log, tmp_path):
     assert scored - drawn
 
 
-@pytest.mark.parametrize(("customers", "older"), [(1, 0), (1.6, 2), (10, 3)])
-def test_older_cutoffs_are_as_many_as_leave_rows_for_the_most_customers(log, customers, older):
-    """Four cutoffs of 1.6 times the customers are six of those there are."""
-    most = int(customers * len(log.customer_ids))
-    asked = {"folds.train_cutoffs": 4, "folds.older_cutoffs": 3, "model.max_customers": most}
+@pytest.mark.parametrize(("share", "most"), [(0.5, 24), (1, 24), (1.26, 30), (10, 60)])
+def test_a_long_log_has_as_many_cutoffs_as_leave_rows_for_the_most_customers(log, share, most):
+    """24 cutoffs of 1.26 times the customers are 30 of those there are."""
+    asked = {"folds.every": "2d", "model.max_customers": int(share * len(log.customer_ids))}
     target = {"name": "churn", "horizon": "30d"}
     config = Config.read({"data": {"source": "dataframes"}, "target": target}, asked, environ={})
-    assert len(plan_of(log, config).final.train) == 4 + older
-    assert len(plan_of(log, config, of_pairs=True).final.train) == 4
+    assert len(plan_of(log, config).final.train) == most
+    assert len(plan_of(log, config, of_pairs=True).final.train) == 24

@@ -15,10 +15,9 @@ HORIZONS = st.integers(1, 400)
 SPACINGS = st.builds(
     Spacing,
     st.integers(1, 90),
-    train_cutoffs=st.integers(1, 15),
+    train_cutoffs=st.integers(1, 15) | st.integers(24, 40),
     test_cutoffs=st.integers(1, 8),
     settling=st.sampled_from([0, 0, 3, 60]),
-    older_cutoffs=st.sampled_from([0, 0, 5]),
 )
 
 
@@ -60,7 +59,7 @@ def test_cutoffs_lie_in_the_log_at_local_midnights_and_are_not_too_many(days, ho
     plan = plan_of(days, horizon, spacing)
     assert all(START < c <= START.plus(days) and c.is_midnight for c in plan.cutoffs)
     for fold in (plan.final, *plan.inner, *([plan.outer] if plan.outer else [])):
-        assert len(fold.train) <= spacing.train_cutoffs + spacing.older_cutoffs
+        assert len(fold.train) <= spacing.train_cutoffs
         assert all(c >= plan.first for c in fold.train)
     if plan.outer:
         assert 1 <= len(plan.outer.test) <= max(MOST_TEST_CUTOFFS, spacing.test_cutoffs)
@@ -144,10 +143,20 @@ def test_who_buys_often_is_looked_at_twice_as_often_while_the_log_is_young():
     assert plan_of(40, 30, often) == plan_of(40, 30)  # no log gets its first cutoff from this
 
 
-def test_a_long_log_has_older_cutoffs_twice_as_far_apart():
-    spacing = Spacing(train_cutoffs=24, older_cutoffs=3)
-    train = plan_of(3000, 90, spacing).final.train
-    end = START.plus(3000)
-    assert [round(end.days_since(c)) for c in train[:5]] == [900, 840, 780, 720, 690]
-    assert len(train) == 27
-    assert plan_of(800, 90, spacing) == plan_of(800, 90), "not older than the log allows"
+def test_a_long_log_has_older_cutoffs_twice_as_far_apart_that_all_folds_share():
+    plan = plan_of(3000, 90, Spacing(train_cutoffs=30))
+    train, end = plan.final.train, START.plus(3000)
+    assert len(train) == 30
+    assert [round(end.days_since(c)) for c in train[6:]] == [*range(720, 0, -30)]
+    assert [round(c.days_since(plan.first)) % 60 for c in train[:6]] == [0] * 6
+    assert all(round(b.days_since(a)) == 60 for a, b in pairwise(train[:6]))
+    assert 30 <= train[6].days_since(train[5]) < 90
+    assert set(train[:3]) < set(plan.outer.train), "made once, and used twice"
+    assert plan_of(800, 90, Spacing(train_cutoffs=60)) == plan_of(800, 90), "as old as the log"
+
+
+@given(st.integers(900, 4000), st.integers(24, 60))
+def test_older_cutoffs_only_add_to_the_newer_ones(days, most):
+    train, newer = plan_of(days, 90, Spacing(train_cutoffs=most)).final.train, plan_of(days, 90)
+    assert train[-len(newer.final.train) :] == newer.final.train
+    assert list(train) == sorted(set(train)) and len(train) <= most

@@ -113,11 +113,9 @@ class FoldSettings(Section):
 
     every: Length = 30
     """Distance between training cutoffs."""
-    train_cutoffs: Count = 24
-    """At most so many training cutoffs."""
-    older_cutoffs: Annotated[Whole, Field(ge=0)] = 36
-    """At most so many before those, twice as far apart: a season is learned from years. Customers
-    only; fewer in large shops, so that rows stay within `model.max_customers` times the newer ones.
+    train_cutoffs: Count = 60
+    """At most so many training cutoffs. Those beyond 24 are of customers alone, lie twice as far
+    apart, and are fewer where a shop has more than 20,000 customers to learn from.
     """
     test_cutoffs: Count = 2
     """At least so many test cutoffs, later than all training cutoffs."""

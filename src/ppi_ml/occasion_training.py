@@ -39,7 +39,7 @@ from ppi_ml.packing import tables_of as record_of
 from ppi_ml.progress import Progress
 from ppi_ml.scorecard import Scorecard, unjudged
 from ppi_ml.snapshots import unused
-from ppi_ml.splits import Spacing
+from ppi_ml.splits import NEWER_CUTOFFS, Spacing
 from ppi_ml.tuning import Budget, search_trees
 
 JOURNAL = "tuning.journal"
@@ -131,8 +131,8 @@ def plan_of(log: EventLog, target: Target, config: Config) -> OccasionPlan:
     """The folds of a log; `NotTrainableError` if a table is missing, or not one period fits."""
     _check_tables(log, target, asking_of(target, config))
     spacing = Spacing(
-        config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
-        ceil(_settling(log, target, config)),
+        config.folds.every, min(config.folds.train_cutoffs, NEWER_CUTOFFS),
+        config.folds.test_cutoffs, ceil(_settling(log, target, config)),
     )  # fmt: skip
     plan = occasion_folds.forward(
         log.observed_from, log.observed_until, config.target.horizon, spacing

@@ -11,6 +11,8 @@ SHORTEST_HORIZON = 28
 """A horizon is not shortened below this (days): less history is not judged at all."""
 WARM_UP_DAYS = 90
 MOST_TEST_CUTOFFS = 6
+NEWER_CUTOFFS = 24
+"""So many training cutoffs see the log as it is now; any further ones, other years."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Spacing:
     """How cutoffs are laid out: days between them, most for training, least test horizons."""
 
     every: int = 30
-    train_cutoffs: int = 24
+    train_cutoffs: int = NEWER_CUTOFFS
     test_cutoffs: int = 2
     settling: int = 0
     """Days at the end of the log whose events may not all be known yet."""
@@ -57,8 +59,6 @@ class Spacing:
     """Days of log before the first cutoff; None: 90, or half the reach of the curve if more."""
     usual_gap: float = inf
     """Days between two purchases of a customer, as a rule."""
-    older_cutoffs: int = 0
-    """Most training cutoffs before those, twice as far apart: what only a long log has."""
 
 
 def reach_of(start: Cutoff, end: Cutoff, horizon: int) -> int:
@@ -106,15 +106,19 @@ def _first_cutoff(start: Cutoff, end: Cutoff, horizon: int, warm_up: int | None)
 def _training(first: Cutoff, end: Cutoff, spacing: Spacing) -> tuple[Cutoff, ...]:
     """Cutoffs every so many days back from the end, none before the first; earliest first.
 
-    Older ones lie twice as far apart: of a season they teach other years, not other rows.
+    Older ones are counted from the first, twice as far apart: so all folds share them.
     """
     every = max(1, min(spacing.every, floor(end.days_since(first))))
     if _could_be_closer(first, end, spacing):
         every = max(1, every // 2)
-    newest = spacing.train_cutoffs
-    older = range(newest + 2, newest + 2 * spacing.older_cutoffs + 1, 2)
-    back = [end.plus(-every * step) for step in (*range(1, newest + 1), *older)]
-    return tuple(sorted(c for c in back if c >= first))
+    steps = min(spacing.train_cutoffs, NEWER_CUTOFFS)
+    newer = sorted(c for step in range(1, steps + 1) if (c := end.plus(-every * step)) >= first)
+    if len(newer) < NEWER_CUTOFFS:
+        return tuple(newer)
+    room = floor((newer[0].days_since(first) - every) / (2 * every))
+    older = [first.plus(2 * every * step) for step in range(room + 1)]
+    most = spacing.train_cutoffs - NEWER_CUTOFFS
+    return (*older[max(0, len(older) - most) :], *newer)
 
 
 def _could_be_closer(first: Cutoff, end: Cutoff, spacing: Spacing) -> bool:

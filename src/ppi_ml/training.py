@@ -186,10 +186,10 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
     cutoffs are asked about: what these are worth was measured for customers.
     """
     spacing = Spacing(
-        config.folds.every, config.folds.train_cutoffs, config.folds.test_cutoffs,
-        ceil(_settling(log, config)), _WARM_UP_OF_PAIRS if of_pairs else None,
+        config.folds.every, _train_cutoffs(log, config, of_pairs=of_pairs),
+        config.folds.test_cutoffs, ceil(_settling(log, config)),
+        _WARM_UP_OF_PAIRS if of_pairs else None,
         inf if of_pairs else labels.usual_gap(log),
-        0 if of_pairs else _older_cutoffs(log, config),
     )  # fmt: skip
     folds = splits.forward(log.observed_from, log.observed_until, config.target.horizon, spacing)
     if not folds.final.train:
@@ -201,12 +201,11 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
     return folds
 
 
-def _older_cutoffs(log: EventLog, config: Config) -> int:
-    """As many as asked for that keep the rows within those of the most customers without any."""
-    newest = config.folds.train_cutoffs
-    most = newest * config.model.max_customers
-    room = most // max(1, len(log.customer_ids)) - newest
-    return max(0, min(config.folds.older_cutoffs, room))
+def _train_cutoffs(log: EventLog, config: Config, *, of_pairs: bool) -> int:
+    """How many training cutoffs there may be: older ones as far as memory is bounded by rows."""
+    newer = splits.NEWER_CUTOFFS
+    room = newer * config.model.max_customers // max(1, len(log.customer_ids))
+    return min(config.folds.train_cutoffs, newer if of_pairs else max(newer, room))
 
 
 def _config(
