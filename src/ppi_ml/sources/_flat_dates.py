@@ -25,6 +25,7 @@ OWN_TIMES: Mapping[str, str] = {
 """Table -> the column that dates its events; for each of these tables a lag may stand in."""
 _SAID = {"returns": "a return_flag of yes", "refunds": "a refund_amount", "reviews": "a review"}
 _DATE = r"^\d{4}-\d{2}-\d{2}"
+_FIRST, _LAST = "1970-01-03", "2199-12-30"  # days that have an instant in every zone
 
 
 def check_lags(found: Mapping[str, pl.DataFrame], lags: Mapping[str, int]) -> None:
@@ -112,15 +113,17 @@ def occurred(rows: pl.DataFrame, own: str, zone: str, other: str | None = None) 
     if not moved.any() or (other is not None and moved.all()):
         return rows[f"{other if other and moved.any() else own} raw"]
     at, dated, text = rows["when at"], rows["when dated"], rows["when text"]
-    # An unreadable cell is left to the contract, but must not look like a time without an offset.
-    looks = text.str.contains(_DATE).fill_null(False)
+    # A cell without an instant is left to the contract. What is a time, but none that can be, must
+    # not look like one without an offset; the day of a cell that cannot be read is never taken.
+    day = text.str.slice(0, 10)
+    looks = (text.str.contains(_DATE) & ~day.is_between(_FIRST, _LAST)).fill_null(False)
     if (dated | at.is_null()).all():
         read = clock.clock_of(at, zone).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d")
-        unread = text.str.slice(0, 10)
+        unread = day
     else:
         ends = clock.day_end(at, zone).zip_with(dated, at)
         read = ends.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-        unread = text.str.slice(0, 10) + "T00:00Z"
+        unread = day + "T00:00Z"
     return read.zip_with(at.is_not_null(), unread.zip_with(looks, text))
 
 
