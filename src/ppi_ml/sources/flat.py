@@ -141,7 +141,7 @@ def beside(flat: Mapping[str, RawTable], others: Mapping[str, RawTable]) -> dict
 
 def _flat_table(settings: DataSettings) -> RawTable:
     stated = settings.tables.get("flat")
-    path = settings.path if stated is None else stated.path
+    path = settings.path if stated is None or stated.path is None else stated.path
     if path is None:
         raise ConfigError("data.path: the source flat needs the path of the flat table")
     frame = read_files(path)
