@@ -14,7 +14,7 @@ _MOST_SHAPES, _LONGEST = 3, 24
 _UNREAD = {"dates": " must be an ISO date or time", "decimal": " must be a number"}
 _DAYS = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
-    "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%Y%m%d",
+    "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%Y%m%d",
 )  # fmt: skip
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _TRIED = 200  # cells by which a format is chosen before it is tried on the column
@@ -88,10 +88,10 @@ def _line(guess: str, setting: str, settings: str, in_config: bool) -> str:
 
 
 def _formats(bad: pl.Series, column: pl.Series) -> list[str]:
-    """The formats that read every cell of a column; two where day and month may be either."""
+    """The formats that read every cell of a column; several where its parts may be either."""
     every = (day + clock for clock in _CLOCKS for day in _DAYS)
     near = [style for style in every if _reads(bad.head(_TRIED), style)]
-    return [style for style in near if _reads(column, style)][:2]
+    return [style for style in near if _reads(column, style)][:3]
 
 
 def _reads(cells: pl.Series, style: str) -> bool:
