@@ -47,9 +47,75 @@ def test_a_format_reads_what_it_wrote(day, style):
     assert dates(pl.Series([day.strftime(style)]), style).to_list() == [day.isoformat()]
 
 
-@pytest.mark.parametrize("cell", ["12.5", "1.23,5", "1.2345,00", "1,2,3", "12,50 EUR"])
+@pytest.mark.parametrize("cell", [
+    "12.5", "1.23,5", "1.2345,00", "1,2,3", "12,50 EUR", "0.125", "00.125", "-0 500",
+])  # fmt: skip
 def test_what_is_not_written_as_stated_is_marked_and_never_guessed(cell):
     assert numbers(pl.Series([cell]), ",").to_list() == [cell + MARK]
+
+
+@pytest.mark.parametrize(("cell", "style"), [
+    ("31.12.24", "%d.%m.%Y"), ("5/6/24", "%d/%m/%Y"), ("24/12/31", "%Y/%m/%d"),
+    ("31.12.24 20:24", "%d.%m.%Y %H:%M"), ("31.12.024", "%d.%m.%Y"),
+])  # fmt: skip
+def test_a_year_of_four_digits_is_not_read_of_two(cell, style):
+    assert dates(pl.Series([cell]), style).to_list() == [None]
+
+
+def test_a_format_with_two_digits_of_the_year_gets_its_turn():
+    formats = {"order_lines": ["%d.%m.%Y", "%d.%m.%y"]}
+    log = ppi_ml.load(lines(["31.12.2024", "30.12.24"]), currency="EUR", dates=formats, now=NOW)
+    assert sorted(at.date() for at in log.order_lines["occurred_at"]) == [
+        date(2024, 12, 30), date(2024, 12, 31),
+    ]  # fmt: skip
+
+
+def test_a_product_never_holds_always_because_its_year_has_two_digits():
+    products = pl.DataFrame({"sku": ["a", "b"], "valid_from": ["05.05.26", "05.05.2024"]})
+    given = {"order_lines": lines(["01.02.2025"]), "products": products}
+    for written in (given, given | {"products": products.with_columns(
+        valid_from=pl.Series(["31-12-24", "2024-05-05"])
+    )}):  # fmt: skip
+        german = {"products": "%d.%m.%Y"} if written is given else {}
+        log = ppi_ml.load(
+            written, currency="EUR", now=NOW, max_quarantined=0.5,
+            dates={"order_lines": "%d.%m.%Y"} | german,
+        )  # fmt: skip
+        assert log.report.tables["products"].rows_quarantined == 1
+
+
+def test_an_iso_date_of_a_short_year_is_no_date():
+    with pytest.raises(DataError, match="must be an ISO date or time"):
+        ppi_ml.load(lines(["31-12-24"]), currency="EUR", now=NOW)
+
+
+FLAT = """order_id;customer_id;sku;order_timestamp;return_flag;return_timestamp
+1;a;x;31.12.2024 10:00;yes;2025-05-06 23:10
+2;b;x;02.01.2025 10:00;yes;
+4;b;x;2025-01-07 09:00;yes;
+"""
+
+
+@pytest.mark.parametrize("lags", [None, {"returns": "14d"}])
+def test_a_cell_of_a_flat_table_that_is_not_written_so_is_no_day_either(tmp_path, lags):
+    (tmp_path / "flat.csv").write_text(FLAT)
+    log = ppi_ml.load(
+        tmp_path / "flat.csv", dates={"flat": "%d.%m.%Y %H:%M"}, lags=lags, currency="EUR",
+        now=NOW, max_quarantined=1.0,
+    )  # fmt: skip
+    kept = ["2025-01-16"] if lags else []
+    returns = getattr(log, "returns", None)
+    assert [str(at.date()) for at in ([] if returns is None else returns["occurred_at"])] == kept
+
+
+def test_a_time_of_a_flat_table_that_cannot_be_is_no_day_either(tmp_path):
+    iso = FLAT.replace("31.12.2024", "2024-12-31").replace("02.01.2025", "2025-01-02")
+    (tmp_path / "flat.csv").write_text(iso.replace("23:10", "25:99"))
+    log = ppi_ml.load(
+        tmp_path / "flat.csv", lags={"returns": "14d"}, currency="EUR", now=NOW,
+        max_quarantined=1.0,
+    )  # fmt: skip
+    assert log.report.tables["returns"].rows_quarantined == 1
 
 
 def test_frames_and_files_and_a_config_read_a_european_export_alike(tmp_path):
@@ -108,6 +174,11 @@ def test_day_or_month_first_is_left_to_the_reader():
     assert "%m/%d/%Y" in str(caught.value) and "%d/%m/%Y" not in str(caught.value)
 
 
+def test_year_or_day_first_is_left_to_the_reader():
+    with pytest.raises(DataError, match=r"%d/%m/%y.* or .*%y/%m/%d.*only you know"):
+        ppi_ml.load(lines(["24/05/06", "25/11/30"]), currency="EUR", now=NOW)
+
+
 def test_no_setting_is_offered_that_would_lose_the_other_cells():
     frame = lines(["2024-12-31", "2025-01-01", "31.12.2024"], ["1.50", "2", "3,50"])
     with pytest.raises(DataError, match="No one format reads the whole column") as caught:
@@ -137,6 +208,17 @@ def test_the_flat_table_is_read_so_too():
         decimal={"flat": ","}, currency="EUR", now=NOW,
     )  # fmt: skip
     assert log.order_lines["unit_price"].tolist() == [1000.5]
+
+
+def test_a_flat_table_in_a_config_may_lie_at_the_path_of_the_data(tmp_path):
+    rows = "order_id,customer_id,sku,order_timestamp\n1,a,x,31.12.2024\n"
+    (tmp_path / "flat.csv").write_text(rows)
+    data = {
+        "source": "flat", "path": str(tmp_path / "flat.csv"), "currency": "EUR",
+        "tables": {"flat": {"dates": "%d.%m.%Y"}},
+    }  # fmt: skip
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    assert len(load_log(config.data, now=NOW).order_lines) == 1
 
 
 def test_shapes_hold_no_letter_and_no_digit_of_a_cell():

@@ -217,6 +217,9 @@ def _texts(cells: pl.Series, name: str, zone: str) -> Times:
     text = text.str.replace("T", " ", literal=True)
     if text.str.starts_with("0000-00-00").any():  # MySQL's way to say "no time", and no date
         text = text.str.replace("^0000-00-00", "0001-01-01")
+    text = _null_where(
+        text, ~text.str.contains(r"^\d{4}-").fill_null(False)
+    )  # 31-12-24: no year 31
     offset = ((text.str.len_bytes() > 10) & text.str.contains(_OFFSET)).fill_null(False)
     naive = _parse(_null_where(text, offset), "")
     aware = _parse(_whole_offset(_null_where(text, ~offset)), "%z")

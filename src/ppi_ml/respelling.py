@@ -47,7 +47,8 @@ def numbers(cells: pl.Series, decimal: Decimal) -> pl.Series:
     """Text with a decimal point and no groups; what is not written so is marked."""
     text, group = cells.str.strip_chars(), _GROUPS[decimal]
     sign = "," if decimal == "," else r"\."
-    whole = rf"(?:\d+|\d{{1,3}}(?:{group}\d{{3}})+)"
+    # A group cannot follow a leading zero: 0.125 is a number with a point, not 125.
+    whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)"
     shape = rf"^[+-]?(?:{whole}(?:{sign}\d*)?|{sign}\d+){_EXPONENT}$"
     fits = text.str.contains(shape).fill_null(False)
     plain = text.str.replace_all(group, "").str.replace(decimal, ".", literal=True)
@@ -58,10 +59,20 @@ def dates(cells: pl.Series, style: str) -> pl.Series:
     """ISO text of the cells that a format reads, else null; a date without a time stays one."""
     text = cells.str.strip_chars()
     if not has_time(style):
-        return text.str.to_date(style, strict=False).dt.to_string("%Y-%m-%d")
+        return _of_whole_years(text, text.str.to_date(style, strict=False).dt.to_string("%Y-%m-%d"))
     read = text.str.to_datetime(style, time_unit="us", strict=False)
     ending = "+00:00" if has_offset(style) else ""
-    return read.dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ending)
+    return _of_whole_years(text, read.dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ending))
+
+
+def _of_whole_years(text: pl.Series, read: pl.Series) -> pl.Series:
+    """What was read, else null where the year has fewer than four digits: %Y takes 24 for 0024."""
+    early = (read < "1000").fill_null(False)
+    if not early.any():
+        return read
+    found = pl.DataFrame([text.alias("text"), read.alias("read"), early.alias("early")])
+    whole = pl.col("text").str.contains(pl.col("read").str.slice(0, 4), literal=True)
+    return found.select(pl.when(~pl.col("early") | whole).then("read")).to_series().alias(read.name)
 
 
 def _dates(cells: pl.Series, styles: tuple[str, ...]) -> pl.Series:
