@@ -1,7 +1,11 @@
 """Dates and decimals as a shop writes them: what is read, what is quarantined, what is said."""
 
+import sqlite3
 from datetime import date, datetime
+from decimal import Decimal
 
+import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
@@ -13,6 +17,9 @@ from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.inputs import load_log
 from ppi_ml.respelling import MARK, dates, numbers
 from ppi_ml.shapes import shapes_of
+from ppi_ml.sources import sql
+from ppi_ml.sources._kit import as_we_write
+from ppi_ml.written_as import WrittenAs
 
 NOW = "2025-06-01"
 EUROPEAN = {"dates": {"order_lines": "%d.%m.%Y"}, "decimal": {"order_lines": ","}}
@@ -219,6 +226,116 @@ def test_a_flat_table_in_a_config_may_lie_at_the_path_of_the_data(tmp_path):
     }  # fmt: skip
     config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
     assert len(load_log(config.data, now=NOW).order_lines) == 1
+
+
+def test_settings_of_order_lines_hold_for_a_flat_table_with_columns_of_its_own():
+    frame = pl.DataFrame(
+        {
+            "order_id": ["1", "2"], "customer_id": ["a", "b"],
+            "Created": ["31.12.2024 10:00", "02.01.2025 10:00"], "Preis": ["12,50", "1.000"],
+        }
+    )  # fmt: skip
+    given = {
+        "columns": {"flat": {"order_timestamp": "Created", "unit_price": "Preis"}},
+        "currency": "EUR", "now": NOW,
+    }  # fmt: skip
+    with pytest.raises(DataError, match=r'dates=\{"flat": "%d.%m.%Y %H:%M"\}'):
+        ppi_ml.load(frame, **given)
+    style = "%d.%m.%Y %H:%M"
+    for table in ("flat", "order_lines"):
+        log = ppi_ml.load(frame, dates={table: style}, decimal={"order_lines": ","}, **given)
+        assert log.order_lines["unit_price"].tolist() == [12.5, 1000.0]
+
+
+@pytest.mark.parametrize("setting", [{"dates": {"flat": "%d.%m.%Y"}}, {"decimal": {"flat": ","}}])
+def test_a_setting_of_a_flat_table_that_is_none_is_named(setting):
+    with pytest.raises(UsageError) as caught:
+        ppi_ml.load(lines(["2024-12-31"]), **setting)
+    assert str(caught.value).startswith(f'{next(iter(setting))}["flat"]: for a flat table')
+
+
+GERMAN = {"currency": "EUR", "now": NOW, **EUROPEAN}
+
+
+def pandas_lines(**more):
+    when = [f"0{day}.02.2025" for day in range(1, 5)]
+    return lines(when).to_pandas().assign(**more)
+
+
+@pytest.mark.parametrize(("prices", "read"), [
+    ([Decimal("1.125"), Decimal("2.50"), None, Decimal("3")], [1.125, 2.5, None, 3.0]),
+    ([1.125, 2.5, "12,50", "1.000"], [1.125, 2.5, 12.5, 1000.0]),
+])  # fmt: skip
+def test_numbers_of_a_frame_keep_their_value_beside_text(prices, read):
+    frame = pandas_lines(unit_price=pd.Series(prices, dtype=object), discount=["0,5", "0"] * 2)
+    log = ppi_ml.load(frame, **GERMAN).order_lines
+    assert log["unit_price"].replace(np.nan, None).tolist() == read
+    assert log["discount"].tolist() == [0.5, 0.0] * 2
+
+
+def test_dates_of_a_frame_keep_their_day_beside_text():
+    day, at = date(2025, 2, 3), pd.Timestamp("2025-02-03 10:00")
+    for cells in ([day] * 4, [at, at, "04.02.2025", "05.02.2025"]):
+        log = ppi_ml.load(pandas_lines(occurred_at=pd.Series(cells, dtype=object)), **GERMAN)
+        days = [cell.date() for cell in log.order_lines["occurred_at"]]
+        assert days == [day, day, *([day] * 2 if cells[2] == day else [date(2025, 2, 4 + n)
+            for n in range(2)])]  # fmt: skip
+
+
+def test_numbers_of_a_database_keep_their_value_beside_text(tmp_path):
+    with sqlite3.connect(tmp_path / "shop.db") as shop:
+        shop.execute("CREATE TABLE l (order_id, customer_id, occurred_at, unit_price, discount)")
+        shop.executemany("INSERT INTO l VALUES (?, 'c', '31.12.2024', ?, '0,5')", [
+            ("a", 1.125), ("b", 2), ("c", 99.5), ("d", "1.000"),
+        ])  # fmt: skip
+    shop.close()
+    table = {
+        "query": "SELECT order_id, 1 AS line_id, customer_id, occurred_at, unit_price, discount "
+        "FROM l ORDER BY order_id", "dates": "%d.%m.%Y", "decimal": ",",
+    }  # fmt: skip
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    data = {"source": "sql", "url": url, "currency": "EUR", "tables": {"order_lines": table}}
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    log = load_log(config.data, now=NOW).order_lines
+    assert sorted(log["unit_price"]) == [1.125, 2.0, 99.5, 1000.0]
+
+
+def test_a_decimal_of_a_database_is_no_text():
+    told = sql._series("unit_price", [Decimal("1.250")], "q").alias("unit_price").to_frame()
+    spelled = as_we_write("order_lines", told, WrittenAs(decimal=","))
+    assert spelled["unit_price"].to_list() == ["1.250"]
+    chunks = [sql._series("unit_price", cells, "q") for cells in ([1.5], [None], ["1.250"])]
+    told = sql._joined(chunks).alias("unit_price").to_frame()
+    spelled = as_we_write("order_lines", told, WrittenAs(decimal=","))
+    assert spelled["unit_price"].to_list() == ["1.5", None, "1250"]
+
+
+def test_a_constant_is_written_as_a_config_is(tmp_path):
+    lines(["31.12.2024"]).write_csv(tmp_path / "o.csv")
+    table = {
+        "path": str(tmp_path / "o.csv"), "dates": "%d.%m.%Y", "decimal": ",",
+        "constants": {"discount": "0.25", "known_at": "2025-01-01"},
+    }  # fmt: skip
+    data = {"source": "files", "currency": "EUR", "tables": {"order_lines": table}}
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    log = load_log(config.data, now=NOW).order_lines
+    assert log["discount"].tolist() == [0.25]
+
+
+def test_a_rule_compares_numbers_of_the_shops_own_as_they_are_written(tmp_path):
+    frame = lines(["01.02.2025", "02.02.2025", "03.02.2025"])
+    frame = frame.with_columns(Total=pl.Series(["1.500", "2,50", "1.234,50"]))
+    rule = {"table": "order_lines", "column": "Total", "above": 1000}
+    log = ppi_ml.load(frame, exclude={"large": rule}, **GERMAN)
+    assert log.order_lines["order_id"].tolist() == ["o1"]
+    frame.write_csv(tmp_path / "o.csv")
+    table = {"path": str(tmp_path / "o.csv"), "dates": "%d.%m.%Y", "decimal": ","}
+    data = {
+        "source": "files", "currency": "EUR", "tables": {"order_lines": table},
+        "exclude": {"large": rule},
+    }  # fmt: skip
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    assert load_log(config.data, now=NOW).order_lines["order_id"].tolist() == ["o1"]
 
 
 def test_shapes_hold_no_letter_and_no_digit_of_a_cell():

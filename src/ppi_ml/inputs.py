@@ -94,21 +94,22 @@ def load(
         raise UsageError(f'lags: expected {", ".join(LAGGED)}, got "{strange[0]}"')
     stated = {name: parse_days(lag) for name, lag in (lags or {}).items()}
     known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
-    theirs = dict(columns or {})
-    flat_columns = theirs.pop("flat", {})
     try:
         written = written_as.checked(dates, decimal)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    of_flat = written.pop("flat", written_as.WrittenAs())
-    found = raw_tables(tables, theirs, customer_columns.checked(segments), written)
+    rules = _rules({} if exclude is None else exclude)
+    found = raw_tables(tables, columns, customer_columns.checked(segments), written, rules)
     lines = found["order_lines"]
     found["order_lines"] = replace(lines, notes=(*lines.notes, *others))
-    rules = _rules({} if exclude is None else exclude)
-    raw = flat.unfolded(found, timezone or "UTC", stated, rules, flat_columns, of_flat)
-    if (stated or flat_columns or of_flat != written_as.WrittenAs()) and raw is found:
+    raw = flat.unfolded(found, timezone or "UTC", stated, rules)
+    said = {"lags": stated} | {
+        f'{name}["flat"]': (by_table or {}).get("flat")
+        for name, by_table in (("columns", columns), ("dates", dates), ("decimal", decimal))
+    }
+    if raw is found and (of_flat := [name for name, value in said.items() if value]):
         raise UsageError(
-            'lags and columns["flat"] are for a flat table; these order lines are none: a flat '
+            f"{', '.join(of_flat)}: for a flat table; these order lines are none: a flat "
             "table has order_timestamp and no occurred_at"
         )
     zone = timezone or "UTC"

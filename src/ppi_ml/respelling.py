@@ -1,13 +1,14 @@
 """Text cells as a shop writes them -> the spelling that the contract reads: ISO dates and 1234.5.
 
-Only text is touched, and only in columns of times and numbers. A cell with a digit that is not
-written as stated keeps its text and gets a mark, so that no other reading can take it: 12.50 where
-the decimal sign is a comma is quarantined, not guessed.
+Only text is touched, and only in columns of times and numbers. A source that makes text of numbers
+and dates says so of each cell (`mixed`), for afterwards nobody could tell. A cell with a digit that
+is not written as stated keeps its text and gets a mark, so that no other reading can take it: 12.50
+where the decimal sign is a comma is quarantined, not guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -15,6 +16,8 @@ from ppi_ml.written_as import Decimal, WrittenAs, has_offset, has_time
 
 MARK = "  [not as dates or decimal of the table say]"
 """Stands after the text of a cell that is not written as `dates` or `decimal` of its table say."""
+MIXED = pl.Struct({"cell": pl.String, "was text": pl.Boolean})
+"""A column of several types, or of objects, on its way from a source to `respelled`."""
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 # A thousand is grouped by the other sign, a space (plain, no-break, narrow) or an apostrophe.
@@ -33,14 +36,31 @@ def respelled(frame: pl.DataFrame, kinds: Mapping[str, str], how: WrittenAs) -> 
         how: what the table states; without a statement nothing changes.
     """
     changed = []
-    for name, kind in kinds.items():
-        if name not in frame.columns or frame.schema[name] not in _TEXT:
-            continue
-        if kind == "time" and how.dates:
-            changed.append(_dates(frame[name].cast(pl.String), how.dates))
-        elif kind == "number" and how.decimal is not None:
-            changed.append(numbers(frame[name].cast(pl.String), how.decimal))
+    for name, dtype in frame.schema.items():
+        if dtype == MIXED:
+            cells, text = (frame[name].struct.field(field) for field in ("cell", "was text"))
+            spelled = _respelled(cells, kinds.get(name, ""), how)
+            changed.append(spelled.zip_with(text.fill_null(True), cells).alias(name))
+        elif dtype in _TEXT and name in kinds:
+            changed.append(_respelled(frame[name], kinds[name], how))
     return frame.with_columns(changed) if changed else frame
+
+
+def mixed(cells: Sequence[str | None], was_text: Sequence[bool]) -> pl.Series:
+    """Cells as text, of which some were numbers or dates and keep their spelling."""
+    named = {
+        "cell": pl.Series(cells, dtype=pl.String),
+        "was text": pl.Series(was_text, dtype=pl.Boolean),
+    }
+    return pl.DataFrame(named).to_struct("")
+
+
+def _respelled(cells: pl.Series, kind: str, how: WrittenAs) -> pl.Series:
+    if kind == "time" and how.dates:
+        return _dates(cells.cast(pl.String), how.dates)
+    if kind == "number" and how.decimal is not None:
+        return numbers(cells.cast(pl.String), how.decimal)
+    return cells
 
 
 def numbers(cells: pl.Series, decimal: Decimal) -> pl.Series:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,6 +18,10 @@ from ppi_ml.schema import table_named
 from ppi_ml.sources import _flat_cells
 from ppi_ml.written_as import WrittenAs
 
+if TYPE_CHECKING:
+    from ppi_ml.exclude_rule import ExcludeRule
+
+_NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
 _SEPARATORS = ",;\t|"
 _NO_COLUMNS = pl.Schema()
@@ -104,17 +110,30 @@ def to_our_names(
     return result
 
 
-def as_we_write(table: str, frame: pl.DataFrame, how: WrittenAs) -> pl.DataFrame:
+def as_we_write(
+    table: str,
+    frame: pl.DataFrame,
+    how: WrittenAs,
+    rules: Mapping[str, ExcludeRule] = _NO_RULES,
+    constants: Iterable[str] = (),
+) -> pl.DataFrame:
     """A table with our column names; its times and numbers spelled as the contract reads them.
 
     `table` is one of the schema, or `flat`; what is called order lines may be the flat table too.
+    A column of the shop's own is a number where one of the `rules` compares it with one.
+    `constants` are columns that somebody stated, and not as the shop writes.
     """
     kinds: dict[str, str] = {}
     if table in ("flat", "order_lines"):
         kinds |= _flat_cells.KINDS
     if table != "flat":
         kinds |= {column.name: column.kind for column in table_named(table).columns}
-    return respelled(frame, kinds, how)
+    of_rows = "order_lines" if table == "flat" else table
+    for rule in rules.values():
+        if rule.table == of_rows and rule.values is None:
+            kinds.setdefault(rule.column, "number")
+    stated = set(constants)
+    return respelled(frame, {name: kinds[name] for name in kinds if name not in stated}, how)
 
 
 def check_names(names: Sequence[str], where: str) -> None:

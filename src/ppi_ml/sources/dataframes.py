@@ -13,6 +13,8 @@ from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import UsageError
 from ppi_ml.intake import RawTable
+from ppi_ml.respelling import mixed
+from ppi_ml.sources._flat_cells import renamed
 from ppi_ml.sources._kit import as_we_write, check_names, read_files, to_our_names
 from ppi_ml.written_as import WrittenAs
 
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ppi_ml.config import DataSettings
+    from ppi_ml.exclude_rule import ExcludeRule
 
     AnyTable: TypeAlias = "pd.DataFrame | pl.DataFrame | pl.LazyFrame | str | Path"
 
 
 _AS_EVER: Mapping[str, WrittenAs] = MappingProxyType({})
+_NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
 # Python objects of any other type, or of several, are told apart by their text alone: times with
 # and without an offset, numbers and words.
 _PLAIN_OBJECTS = ("string", "floating", "boolean")
@@ -35,16 +39,20 @@ def raw_tables(
     columns: Mapping[str, Mapping[str, str]] | None = None,
     segments: Sequence[str] = (),
     written: Mapping[str, WrittenAs] = _AS_EVER,
+    rules: Mapping[str, ExcludeRule] = _NO_RULES,
 ) -> dict[str, RawTable]:
     """Raw tables from frames, paths or globs by table name; one alone is the order lines.
 
     `columns` maps, per table, our column names to theirs; `segments` names columns of customers
-    beside those of the schema; `written` says per table how its text is written.
-    The frames are not changed.
+    beside those of the schema; `written` says per table how its text is written, `rules` which rows
+    are left out later. What is said of "flat" is of the order lines, if these are a flat table; of
+    it "order_lines" may say how it is written, too. The frames are not changed.
     `UsageError` for what is neither a frame nor a path; `DataError` for what cannot be read.
     """
     named = tables if isinstance(tables, Mapping) else {"order_lines": tables}
-    strangers = sorted(set(columns or {}) - set(named))
+    columns, written = dict(columns or {}), dict(written)
+    as_flat, of_flat = columns.pop("flat", {}), written.pop("flat", WrittenAs())
+    strangers = sorted(set(columns) - set(named))
     if strangers:
         raise UsageError(f"columns: no such table was given: {', '.join(strangers)}")
     if unknown := sorted(set(written) - set(named)):
@@ -53,10 +61,14 @@ def raw_tables(
     for name, table in named.items():
         frame = _frame(name, table)
         origin = "" if not isinstance(table, str | Path) else str(table)
-        theirs, further = (columns or {}).get(name, {}), of_table(name, segments)
+        theirs, further = columns.get(name, {}), of_table(name, segments)
         ours = to_our_names(name, frame, theirs, further=further)
-        ours = as_we_write(name, ours, written.get(name, WrittenAs()))
-        raw[name] = RawTable(ours, origin=origin, settings=name)
+        how, settings = written.get(name, WrittenAs()), name
+        if name == "order_lines" and (as_flat or of_flat != WrittenAs()):
+            ours, settings = renamed(ours, as_flat), "flat"
+            how = WrittenAs(of_flat.dates or how.dates, of_flat.decimal or how.decimal)
+        ours = as_we_write(name, ours, how, rules)
+        raw[name] = RawTable(ours, origin=origin, settings=settings)
     return raw
 
 
@@ -103,8 +115,10 @@ def _series(column: pd.Series[Any]) -> pl.Series:
     if not objects or pd.api.types.infer_dtype(column, skipna=True) in _PLAIN_OBJECTS:
         return pl.from_pandas(column, nan_to_null=True)
     empty = column.isna().tolist()
-    pairs = zip(column.tolist(), empty, strict=True)
-    return pl.Series([None if gap else str(cell) for cell, gap in pairs], dtype=pl.String)
+    objects_of = column.tolist()
+    pairs = zip(objects_of, empty, strict=True)
+    texts = [None if gap else str(cell) for cell, gap in pairs]
+    return mixed(texts, [isinstance(cell, str) for cell in objects_of])
 
 
 SOURCE = Source(

@@ -26,7 +26,7 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         path = str(table.path)
         further = of_table(name, settings.segments)
         frame = to_our_names(name, read_files(path), table.columns, table.constants, further)
-        frame = as_we_write(name, frame, table.written)
+        frame = as_we_write(name, frame, table.written, settings.exclude, table.constants)
         tables[name] = RawTable(frame, table.granularity, origin=path, settings=name)
     place = None if settings.path is None else Path(settings.path).expanduser()
     if place is not None and place.is_dir():

@@ -23,7 +23,6 @@ from ppi_ml.schema import TABLES
 from ppi_ml.sources import _flat_cells, _flat_dates, _flat_events
 from ppi_ml.sources._flat_cells import is_flat, renamed
 from ppi_ml.sources._kit import as_we_write, read_files, to_our_names
-from ppi_ml.written_as import WrittenAs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from ppi_ml.exclude_rule import ExcludeRule
 
 _NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
-_AS_NAMED: Mapping[str, str] = MappingProxyType({})
-_AS_EVER = WrittenAs()
 
 __all__ = ["SOURCE", "is_flat", "read", "renamed", "split", "unfolded"]
 
@@ -100,7 +97,7 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
             continue
         further = of_table(name, settings.segments)
         frame = to_our_names(name, read_files(table.path), table.columns, table.constants, further)
-        frame = as_we_write(name, frame, table.written)
+        frame = as_we_write(name, frame, table.written, settings.exclude, table.constants)
         raw[name] = RawTable(frame, table.granularity, origin=table.path, settings=name)
     lines = split(
         _flat_table(settings), zone=settings.timezone, lags=settings.lags, rules=settings.exclude
@@ -113,15 +110,9 @@ def unfolded(
     zone: str,
     lags: Mapping[str, int],
     rules: Mapping[str, ExcludeRule],
-    columns: Mapping[str, str] = _AS_NAMED,
-    written: WrittenAs = _AS_EVER,
 ) -> dict[str, RawTable]:
     """The tables, with those that a flat table holds in its place; the same if there is none."""
     lines = raw["order_lines"]
-    if columns:
-        lines = replace(lines, frame=renamed(lines.frame, columns))
-    if written != _AS_EVER:
-        lines = replace(lines, frame=as_we_write("flat", lines.frame, written), settings="flat")
     if not is_flat(lines.frame.columns):
         return raw
     others = {name: table for name, table in raw.items() if name != "order_lines"}
@@ -148,7 +139,7 @@ def _flat_table(settings: DataSettings) -> RawTable:
     if stated is None:
         return RawTable(frame, origin=path, settings="flat")
     frame = renamed(frame, stated.columns, stated.constants)
-    frame = as_we_write("flat", frame, stated.written)
+    frame = as_we_write("flat", frame, stated.written, settings.exclude, stated.constants)
     return RawTable(frame, stated.granularity, origin=path, settings="flat")
 
 

@@ -8,7 +8,8 @@
 - Rows are streamed: of the rows as the driver gives them only `CHUNK` are held at a time.
 - Decimals become text, so that neither money nor a long number of an order loses a digit; UUIDs
   too. Times keep what they are, with or without an offset. A column whose cells are of several
-  types becomes text as a whole, and the contract judges every cell.
+  types becomes text as a whole, and the contract judges every cell; which of them were text is
+  kept until the spelling of the table is applied, for only these are written as the shop writes.
 - What a driver says of an error may hold a cell. It is repeated where it can only be about the
   connection or the words of the query.
 """
@@ -32,6 +33,7 @@ from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.intake import RawTable
+from ppi_ml.respelling import MIXED, mixed
 from ppi_ml.schema import table_named
 from ppi_ml.sources._kit import as_we_write, check_names, to_our_names
 
@@ -83,7 +85,7 @@ def _table(connection: Connection, name: str, settings: DataSettings) -> RawTabl
         frame = _rows(connection, str(table.query), origin, _wanted(name, settings))
     further = of_table(name, settings.segments)
     ours = to_our_names(name, frame, table.columns, table.constants, further)
-    ours = as_we_write(name, ours, table.written)
+    ours = as_we_write(name, ours, table.written, settings.exclude, table.constants)
     return RawTable(ours, table.granularity, origin=origin, settings=name)
 
 
@@ -235,7 +237,8 @@ def _series(name: str, cells: Sequence[object], origin: str) -> pl.Series:
             return pl.Series(cells, dtype=dtype)
     except OverflowError:
         pass  # a number of more than 64 bits, or the year 9999 in another zone: as text
-    return pl.Series([_text(cell, name, origin) for cell in cells], dtype=pl.String)
+    texts = [_text(cell, name, origin) for cell in cells]
+    return mixed(texts, [isinstance(cell, str) for cell in cells])
 
 
 def _text(cell: object, name: str, origin: str) -> str | None:
@@ -261,14 +264,17 @@ def _joined(parts: Sequence[pl.Series]) -> pl.Series:
     types = {part.dtype for part in parts} - {pl.Null()}
     if len(types) <= 1:
         return pl.concat([part.cast(*types) if types else part for part in parts])
-    return pl.concat([_as_text(part) for part in parts])
+    return pl.concat([_as_mixed(part) for part in parts])
 
 
-def _as_text(part: pl.Series) -> pl.Series:
+def _as_mixed(part: pl.Series) -> pl.Series:
+    if part.dtype == MIXED:
+        return part
+    text = part.cast(pl.String)
     if isinstance(part.dtype, pl.Datetime):
         offset = "+00:00" if part.dtype.time_zone else ""
-        return part.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
-    return part.cast(pl.String)
+        text = part.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
+    return mixed(text.to_list(), [part.dtype == pl.String] * len(part))
 
 
 @contextmanager
