@@ -1,5 +1,6 @@
 """Dates and decimals as a shop writes them: what is read, what is quarantined, what is said."""
 
+import json
 import sqlite3
 from datetime import date, datetime
 from decimal import Decimal
@@ -187,10 +188,34 @@ def test_year_or_day_first_is_left_to_the_reader():
 
 
 def test_no_setting_is_offered_that_would_lose_the_other_cells():
-    frame = lines(["2024-12-31", "2025-01-01", "31.12.2024"], ["1.50", "2", "3,50"])
-    with pytest.raises(DataError, match="No one format reads the whole column") as caught:
+    frame = lines(["2024-12-31", "2025-01-01", "2025-01-02"], ["1.50", "2", "3,50"])
+    with pytest.raises(DataError, match="No one decimal sign reads the whole column") as caught:
         ppi_ml.load(frame, currency="EUR", now=NOW)
-    assert "dates=" not in str(caught.value)
+    assert "decimal=" not in str(caught.value)
+    when = ["31.12.2024", "Dec 31, 2024", "2024-12-31"]
+    with pytest.raises(DataError, match=r'list all formats there are as dates\["order_lines"\]'):
+        ppi_ml.load(lines(when), currency="EUR", now=NOW)
+
+
+@pytest.mark.parametrize(("when", "formats"), [
+    (["2024-12-31", "2025-01-01", "31.12.2024"], ["%d.%m.%Y", "%Y-%m-%d"]),
+    (["31.12.2024 12:50", "31.12.2024"], ["%d.%m.%Y", "%d.%m.%Y %H:%M"]),
+])  # fmt: skip
+def test_formats_that_read_a_column_together_are_offered_as_a_list(when, formats):
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(lines(when), currency="EUR", now=NOW, max_quarantined=0.0)
+    assert f'dates={{"order_lines": {json.dumps(formats)}}}' in str(caught.value)
+    log = ppi_ml.load(lines(when), currency="EUR", now=NOW, dates={"order_lines": formats})
+    assert len(log.order_lines) == len(when)
+
+
+def test_what_is_offered_reads_the_other_times_of_the_table_too():
+    frame = lines(["31.12.2024", "01.01.2025"]).with_columns(known_at=pl.lit("2025-01-02"))
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(frame, currency="EUR", now=NOW)
+    assert 'dates={"order_lines": ["%d.%m.%Y", "%Y-%m-%d"]}' in str(caught.value)
+    formats = {"order_lines": ["%d.%m.%Y", "%Y-%m-%d"]}
+    assert len(ppi_ml.load(frame, currency="EUR", now=NOW, dates=formats).order_lines) == 2
 
 
 @pytest.mark.parametrize(("times", "prices"), [

@@ -5,9 +5,13 @@ A digit is shown as 9 and a letter as a: 31.12.2024 is 99.99.9999.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 
 from ppi_ml.respelling import MARK, dates, numbers
+from ppi_ml.schema import table_named
 from ppi_ml.written_as import Decimal
 
 _MOST_SHAPES, _LONGEST = 3, 24
@@ -18,6 +22,8 @@ _DAYS = (
     "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%Y%m%d",
 )  # fmt: skip
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
+_MOST_GUESSES = 3
 _TRIED = 200  # cells by which a format is chosen before it is tried on the column
 
 
@@ -56,7 +62,8 @@ def unread(
             named = [f"{shape} ({n:,} row{'s'[: n != 1]})" for shape, n in shown[:_MOST_SHAPES]]
             more = f" and {len(shown) - _MOST_SHAPES:,} more" if len(shown) > _MOST_SHAPES else ""
             kind = "dates" if setting == "dates" else "numbers"
-            helps = _help(rows["value"], raw[str(column)], setting, settings, in_config)
+            place = _Place(setting, settings, in_config)
+            helps = _help(str(table), rows["value"], raw[str(column)], raw, place)
             lines.append(
                 f"{table}: column {column} has {kind} that cannot be read; they look like "
                 f"{', '.join(named)}{more}, 9 for any digit, a for any letter{helps}"
@@ -64,47 +71,85 @@ def unread(
     return lines
 
 
-def _help(bad: pl.Series, column: pl.Series, setting: str, settings: str, in_config: bool) -> str:
-    """The line to write, where one reads the whole column; or what is stated and does not fit."""
-    if not settings or column.dtype != pl.String:
+@dataclass(frozen=True)
+class _Place:
+    """Where a setting of a table stands: in a config, or in a call of `ppi_ml.load`."""
+
+    setting: str
+    table: str
+    in_config: bool
+
+    @property
+    def stated(self) -> str:
+        """What it is called there."""
+        if self.in_config:
+            return f"data.tables.{self.table}.{self.setting}"
+        return f'{self.setting}["{self.table}"]'
+
+    def line(self, guess: Sequence[str]) -> str:
+        """The line that says so: one text, or a list of several."""
+        quoted = [f'"{text}"' for text in guess]
+        said = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+        if self.in_config:
+            return f"{self.stated}: {said}"
+        return f'{self.setting}={{"{self.table}": {said}}}'
+
+
+def _help(table: str, bad: pl.Series, column: pl.Series, raw: pl.DataFrame, place: _Place) -> str:
+    """The line to write, where one reads all that it is for; or what is stated and does not fit."""
+    if not place.table or column.dtype != pl.String:
         return ""
+    of_dates = place.setting == "dates"
     if bad.str.ends_with(MARK).any():
-        stated = f"data.tables.{settings}.{setting}" if in_config else f'{setting}["{settings}"]'
-        several = ", or list every format there" if setting == "dates" else ""
-        return f". {stated} says otherwise: mend the cells{several}"
+        several = ", or list every format there" if of_dates else ""
+        return f". {place.stated} says otherwise: mend the cells{several}"
     if not bad.str.contains(r"\d").any():
         return ". No setting reads words: mend these cells"
-    guesses = _formats(bad, column) if setting == "dates" else _signs(column)
+    guesses = _formats(bad, _times(table, column, raw)) if of_dates else _signs(column)
+    if not guesses and of_dates:
+        return (
+            ". None of the usual formats reads every time of the table, alone or beside ISO: mend "
+            f"these cells, or list all formats there are as {place.stated}"
+        )
     if not guesses:
-        return ". No one format reads the whole column: mend these cells"
-    lines = " or ".join(_line(guess, setting, settings, in_config) for guess in guesses)
+        return ". No one decimal sign reads the whole column: mend these cells"
+    lines = " or ".join(place.line(guess) for guess in guesses)
     which = "; which of them, only you know" if len(guesses) > 1 else ""
     return f". Say how it is written: {lines}{which}"
 
 
-def _line(guess: str, setting: str, settings: str, in_config: bool) -> str:
-    if in_config:
-        return f'data.tables.{settings}.{setting}: "{guess}"'
-    return f'{setting}={{"{settings}": "{guess}"}}'
+def _times(table: str, column: pl.Series, raw: pl.DataFrame) -> pl.Series:
+    """The different cells of all columns of a table that the same setting is about."""
+    names = {c.name for c in table_named(table).columns if c.kind == "time"} - {column.name}
+    others = [raw[name] for name in raw.columns if name in names and raw.schema[name] == pl.String]
+    return pl.concat([cells.alias("cell") for cells in (column, *others)]).unique()
 
 
-def _formats(bad: pl.Series, column: pl.Series) -> list[str]:
-    """The formats that read every cell of a column; several where its parts may be either."""
-    every = (day + clock for clock in _CLOCKS for day in _DAYS)
-    near = [style for style in every if _reads(bad.head(_TRIED), style)]
-    return [style for style in near if _reads(column, style)][:3]
+def _formats(bad: pl.Series, cells: pl.Series) -> list[tuple[str, ...]]:
+    """Formats that read every cell, ISO among them; several where the parts may be either."""
+    near = [day for day in _DAYS if _reading(bad.head(_TRIED), day)]
+    return [found for day in near if (found := _reading(cells, day))][:_MOST_GUESSES]
 
 
-def _reads(cells: pl.Series, style: str) -> bool:
-    """Whether a format reads every cell with a digit, as a year that can be."""
-    cells = cells.filter(cells.str.contains(r"\d").fill_null(False))
-    read = dates(cells, style)
-    years = read.str.slice(0, 4).cast(pl.Int64)
-    return not read.null_count() and bool(years.is_between(1970, 2199).all())
+def _reading(cells: pl.Series, day: str) -> tuple[str, ...]:
+    """The formats, of those with such a day and of ISO, that read all cells; none if they cannot.
+
+    A cell without a digit is no date, and a year must be one that can be.
+    """
+    left, taken = cells.filter(cells.str.contains(r"\d").fill_null(False)), list[str]()
+    for style in (*(day + clock for clock in _CLOCKS), *_ISO):
+        years = dates(left, style).str.slice(0, 4).cast(pl.Int64)
+        read = years.is_between(1970, 2199).fill_null(False)
+        if read.any():
+            taken.append(style)
+            left = left.filter(~read)
+        if not len(left):
+            return tuple(taken)
+    return ()
 
 
-def _signs(column: pl.Series) -> list[str]:
+def _signs(column: pl.Series) -> list[tuple[str, ...]]:
     """The decimal signs with which every cell of a column with a digit is a number."""
     cells = column.filter(column.str.contains(r"\d").fill_null(False))
     both: tuple[Decimal, ...] = (",", ".")
-    return [sign for sign in both if not numbers(cells, sign).str.ends_with(MARK).any()]
+    return [(sign,) for sign in both if not numbers(cells, sign).str.ends_with(MARK).any()]
