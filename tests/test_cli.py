@@ -212,7 +212,25 @@ def test_days_and_ids_are_read(tmp_path):
     with pytest.raises(UsageError, match="--curve: expected whole numbers"):
         _kit.whole_numbers("--curve", "7,x")
     (tmp_path / "ids.txt").write_text("007\n\n b \n")
-    assert _kit.lines_of(tmp_path / "ids.txt") == ["007", "b"]
+    assert _kit.ids_in(tmp_path / "ids.txt") == ["007", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", r"^--ids: .*ids\.txt names nobody; expected one id a line"),
+        (b"\xef\xbb\xbf\n \n", "names nobody"),
+        (
+            "Jos\xe9\n".encode("latin-1"),
+            r"^--ids: .*ids\.txt cannot be read as UTF-8; expected text",
+        ),
+    ],
+)
+def test_a_file_of_ids_that_names_nobody_or_is_no_text_is_refused(tmp_path, content, told):
+    (tmp_path / "ids.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=told) as caught:
+        _kit.ids_in(tmp_path / "ids.txt")
+    assert "Jos" not in str(caught.value)
 
 
 SOURCE = """
@@ -292,6 +310,11 @@ def test_a_folder_without_events_is_no_config_either(tmp_path):
     ("option", "value", "told"),
     [
         ("--cutoff", "tomorrow", "tomorrow"),
+        ("--cutoff", "0001-01-01", 'expected a date in the years 1900 to 2999, got "0001-01-01"'),
+        ("--cutoff", "9999-12-31", 'expected a date in the years 1900 to 2999, got "9999-12-31"'),
+        ("--memory", "4XB", 'memory: expected a size such as 4GB or 500MB, got "4XB"'),
+        ("--memory", "0GB", "memory: expected a size such as 4GB"),
+        ("--ids", "gone.txt", "--ids: gone.txt: No such file"),
         ("--curve", "7,9999", "days: asked for day 9999, but the curve reaches day 365"),
         ("--top", "3", "--top: this model scores customers; expected a model of pairs"),
         ("--out", "scores.xls", "--out: scores.xls ends in none of them; expected one of parquet"),

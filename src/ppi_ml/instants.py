@@ -20,6 +20,7 @@ DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1)
 _DAYS = re.compile(r"(\d+)\s*d(?:ays?)?")
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999  # windows before and after a cutoff stay within the calendar
 
 
 def present() -> int:
@@ -79,11 +80,17 @@ class Cutoff:
         """A cutoff from a date (00:00 in the zone), an ISO text, or an aware date and time.
 
         A naive date and time is read on the clock of the zone; a cutoff of another zone is the
-        same instant on the clock of this one. `UsageError` if it is none of these.
+        same instant on the clock of this one. `UsageError` if it is none of these, or of a year
+        in which nobody shops.
         """
         if isinstance(value, Cutoff):
             return value if value.zone == zone else cls.from_instant(value.at, zone)
         moment = _moment(value)
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise UsageError(
+                f"expected a date in the years {_FIRST_YEAR} to {_LAST_YEAR}, got "
+                f'"{moment.date().isoformat()}"'
+            )
         if moment.tzinfo is None:
             return cls.from_wall((moment - _EPOCH) // _MICROSECOND, zone)
         return cls.from_instant((moment - _EPOCH.replace(tzinfo=UTC)) // _MICROSECOND, zone)

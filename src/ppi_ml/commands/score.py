@@ -53,7 +53,7 @@ def run(
     """
     _kit.limit_threads(threads)
     written, days = _kit.format_of(out, kind), _kit.whole_numbers("--curve", curve)
-    wanted = None if ids is None else _kit.lines_of(ids)
+    wanted = None if ids is None else _kit.ids_in(ids)
     if wanted is not None and everyone:
         raise UsageError("--ids and --all: give one of them")
     import polars as pl

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
+from ppi_ml.errors import UsageError
 from ppi_ml.events import EventLog
 
 BYTES_PER_EVENT = 250
 """Memory at the peak of a bucket's work, per event; 190 were measured with the four families."""
 GIGABYTE = 10**9
 _UNITS = {"MB": 10**6, "GB": GIGABYTE}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([MG]B)")
 
 
 def bytes_of(memory: str) -> int:
-    """The bytes of a size such as `4GB` or `500 MB`."""
-    number, unit = memory[:-2], memory[-2:]
-    return int(float(number) * _UNITS[unit])
+    """The bytes of a size such as `4GB` or `500 MB`; `UsageError` for anything else."""
+    match = _SIZE.fullmatch(memory)
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if not size:
+        raise UsageError(f'memory: expected a size such as 4GB or 500MB, got "{memory}"')
+    return size
 
 
 def bucket_count(log: EventLog, memory: int, threads: int) -> int:
