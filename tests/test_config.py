@@ -143,7 +143,8 @@ MISTAKES = {
     "data.source=files": "data: source files needs data.path, a folder with a file per table, or "
     "data.tables.order_lines with a path",
     "tune.trials": 'expected a setting such as tune.trials=50, got "tune.trials"',
-    "tune.trials=[": 'tune.trials: not a YAML value: "["',
+    "tune.trials=[": 'tune.trials: not a YAML value: "["; text with signs of YAML in it needs '
+    "double quotes of its own, as in '\"[x\"'",
 }
 
 
@@ -167,6 +168,19 @@ def test_every_mistake_has_its_line_and_names_the_file(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_format_or_a_comma_needs_no_quotes_of_its_own_at_the_prompt(quote):
+    lines = "data.tables.order_lines"
+    asked = [
+        f"{lines}.dates={quote}%d.%m.%Y %H:%M{quote}",
+        f"{lines}.decimal={quote},{quote}",
+        "data.source=files",
+        "data.path=x",
+    ]
+    stated = read(*asked).data.tables["order_lines"]
+    assert (stated.dates, stated.decimal) == ("%d.%m.%Y %H:%M", ",")
+
+
 def test_a_wrong_variable_is_named():
     with pytest.raises(ConfigError, match=r"got \"x\" \(PPI_ML_TUNE__TRIALS in the environment\)"):
         read(environ={"PPI_ML_TUNE__TRIALS": "x"})
@@ -180,6 +194,13 @@ def test_a_wrong_variable_is_named():
         ("data: [", "not YAML"),
         ("- data", "expected sections"),
         ("seed: 1\nseed: 2\n", '"seed" is given twice'),
+        (
+            "data:\n  dates: %d.%m.%Y %H:%M   # ours\n",
+            r'line 2: a value that starts with % needs quotes, as in dates: "%d.%m.%Y %H:%M"$',
+        ),
+        ("data:\n  decimal: ,\n", r'line 2: a value that starts with , .* decimal: ","$'),
+        ("data: {dates: %d.%m.%Y}\n", r'line 1: .* % needs quotes, as in dates: "%d.%m.%Y"$'),
+        ("data:\n- dates:\n  - @x\n", 'line 3: .* @ needs quotes, as in dates: "%d.%m.%Y"$'),
     ],
 )
 def test_a_file_that_is_no_config_is_refused(tmp_path, text, message):

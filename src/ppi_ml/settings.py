@@ -1,7 +1,8 @@
 """Settings before they are checked: YAML, `--set`, the environment, and wrong ones explained.
 
 A setting has a path such as `tune.trials`. Values on the command line and in the environment are
-read as YAML: `50` is a number, `[30d, 90d]` a list, nothing is null.
+read as YAML: `50` is a number, `[30d, 90d]` a list, nothing is null. What starts as no YAML value
+can, such as %d.%m.%Y or a comma, is the text that it is; in a file it needs quotes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from ppi_ml.errors import ConfigError
 PREFIX = "PPI_ML_"
 _SHOWN = 60  # characters of a wrong value that a message repeats
 _OF_NAME = "[key]"  # where pydantic says that a name is wrong, and not what it names
+_NO_START = ("%", ",", "@", "`")  # nothing in YAML starts with these
+_SETTING = re.compile(r"[\s-]*(\w+:) +(\S.*?)\s*(?:\s#.*)?")
 _RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
@@ -86,7 +89,8 @@ def read_mapping(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any
     if source is None or isinstance(source, Mapping):
         return copy.deepcopy(dict(source or {}))
     try:
-        values = parse(Path(source).read_text(encoding="utf-8"))
+        text = Path(source).read_text(encoding="utf-8")
+        values = parse(text)
     except FileNotFoundError:
         raise ConfigError(f"{source}: no such file") from None
     except IsADirectoryError:
@@ -97,10 +101,23 @@ def read_mapping(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: cannot be read: {error}") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+        why = _unquoted(text, error) or " ".join(str(error).split())
+        raise ConfigError(f"{source}: not YAML: {why}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: expected sections such as data: and target:")
     return values
+
+
+def _unquoted(text: str, error: Exception) -> str:
+    """Which value lacks quotes, and the line to write, if that is what YAML stumbled over."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    sign = text[mark.index : mark.index + 1] if mark else ""
+    if mark is None or sign not in _NO_START:
+        return ""
+    found = _SETTING.fullmatch(text.splitlines()[mark.line])
+    known = found is not None and found[2].startswith(sign) and '"' not in found[2]
+    example = f'{found[1]} "{found[2]}"' if found and known else 'dates: "%d.%m.%Y"'
+    return f"line {mark.line + 1}: a value that starts with {sign} needs quotes, as in {example}"
 
 
 def from_sets(sets: Mapping[str, object] | Iterable[str]) -> Iterator[tuple[str, object]]:
@@ -137,10 +154,15 @@ def from_environment(
 
 
 def _parse_value(path: str, text: str) -> object:
+    if text.strip().startswith(_NO_START):
+        return text.strip()
     try:
         return parse(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f'{path}: not a YAML value: "{_short(text)}"') from error
+        raise ConfigError(
+            f'{path}: not a YAML value: "{_short(text)}"; text with signs of YAML in it needs '
+            "double quotes of its own, as in '\"[x\"'"
+        ) from error
 
 
 def assign(values: dict[str, Any], path: str, value: object) -> None:
