@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import codecs
 import csv
+import shlex
 from pathlib import Path
 
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NOTE_LENGTH = 20
 _SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
 
 
@@ -27,11 +29,16 @@ def trouble(file: Path, separator: str) -> str:
             "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do. "
             f"{_SAVE}, or: {_converted(file, 'CP1252')}"
         )
-    return _longer_row(file, separator)
+    return _note_to_excel(file) or _longer_row(file, separator)
 
 
 def _converted(file: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 {file.name} > utf8-{file.name}"
+    return f"iconv -f {encoding} -t UTF-8 {_into(file, 'utf8')}"
+
+
+def _into(file: Path, prefix: str) -> str:
+    """From the file into one beside it, as a shell reads it."""
+    return f"{shlex.quote(str(file))} > {shlex.quote(str(file.with_name(f'{prefix}-{file.name}')))}"
 
 
 def _is_utf8(file: Path) -> bool:
@@ -44,6 +51,18 @@ def _is_utf8(file: Path) -> bool:
         except UnicodeDecodeError:
             return False
     return True
+
+
+def _note_to_excel(file: Path) -> str:
+    """Excel writes, and reads, the separator on a line of its own above the header."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        first = lines.readline(_NOTE_LENGTH).strip().strip('"').lower()
+    if not (first.startswith("sep=") and len(first) <= len("sep=;")):
+        return ""
+    return (
+        "its first line is sep=, a note to Excel about the separator, and the header only comes "
+        f"after it. Delete that line, or: tail -n +2 {_into(file, 'plain')}"
+    )
 
 
 def _longer_row(file: Path, separator: str) -> str:

@@ -1,3 +1,5 @@
+import subprocess
+
 import polars as pl
 import pytest
 
@@ -48,6 +50,8 @@ UNREADABLE = {
     "UTF-16 bare": ("a.csv", "a,b\nJosé,1\n".encode("utf-16-le"), "written in UTF-16"),
     "unquoted decimals": ("a.csv", b"a,b\n1,secret\n1,12,50\n", "line 3 has 3 fields and the head"),
     "longer rows": ("a.csv", b"a,b\n1,2,3\n", "rows longer than its header"),
+    "sep": ("a.csv", b"sep=;\r\na;b\r\n1;2;secret\r\n", "first line is sep=, a note to Excel"),
+    "sep of tabs": ("a.csv", b"sep=\t\na\tb\tc\n1\t2\tsecret\n", "line is sep=, a note to Excel"),
     "no parquet": ("a.parquet", b"PAR1 secret", "cannot be read as Parquet"),
     "excel": ("a.xlsx", b"PK", "expected a name that ends in"),
     "columns twice": ("a.csv", b"a,b,a\n1,2,3\n", "several columns are named a"),
@@ -61,6 +65,25 @@ def test_an_unreadable_file_is_named_and_not_quoted(tmp_path, name, content, mes
         read_files(tmp_path / name)
     assert name in str(caught.value)
     assert "José" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "mended"),
+    [
+        ("a,b\nJosé,1\n".encode("cp1252"), "a,b\nJosé,1\n"),
+        ("a,b\nJosé,1\n".encode("utf-16"), "a,b\nJosé,1\n"),
+        (b"sep=;\na;b;c\n1;2;3\n", "a;b;c\n1;2;3\n"),
+    ],
+)
+def test_the_line_that_mends_a_file_runs_as_it_stands(tmp_path, content, mended):
+    file = tmp_path / "my exports" / "orders 'may'.csv"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_files(file)
+    subprocess.run(str(caught.value).split("or: ")[1], shell=True, check=True)
+    (made,) = (other for other in file.parent.iterdir() if other != file)
+    assert made.read_text(encoding="utf-8") == mended
 
 
 @pytest.mark.parametrize("path", ["gone.csv", "gone-*.csv", "."])
