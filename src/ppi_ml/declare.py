@@ -222,6 +222,8 @@ class Source:
     description: str
     attribution: str
     read: Callable[[Any], Mapping[str, Any]]
+    takes_tables: bool = True
+    """Whether it reads `data.tables`; a source of one known layout does not."""
 
 
 @dataclass(frozen=True)

@@ -138,12 +138,18 @@ def load_log(
 
     Raises:
         DataError: the events break their contract.
-        ConfigError: there is no such source.
+        ConfigError: there is no such source, or it does not read `data.tables`.
     """
     from ppi_ml.events import load_tables
     from ppi_ml.sources import flat
 
     source = cast(Source, shelf("ppi_ml.sources", "SOURCE", plugins)[settings.source])
+    if settings.tables and not source.takes_tables:
+        raise ConfigError(
+            f"data.tables.{next(iter(settings.tables))}: the source {source.name} reads one known "
+            "layout, and nothing of data.tables; leave it out, or read files of another layout "
+            "with data.source: files"
+        )
     raw = dict(source.read(settings))
     if "order_lines" not in raw:
         raise DataError(f"the source {settings.source} gives no order_lines")

@@ -118,6 +118,16 @@ def test_a_source_without_a_copy_says_how_to_name_its_place(source):
         inputs.load_log(DataSettings(source=source))
 
 
+@pytest.mark.parametrize("source", ["online_retail", "olist", "cdnow", "shopify"])
+def test_a_source_of_one_layout_refuses_settings_that_it_would_not_read(source):
+    data = {"source": source, "path": "x", "tables": {"order_lines": {"dates": "%d.%m.%Y"}}}
+    message = (
+        rf"^data\.tables\.order_lines: the source {source} reads one known layout, .* leave it"
+    )
+    with pytest.raises(ConfigError, match=message):
+        inputs.load_log(DataSettings(**data))
+
+
 FRAME = pl.DataFrame({"Client": ["c"], "sku": ["s"], "customer_id": ["internal"]})
 
 

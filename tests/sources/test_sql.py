@@ -228,6 +228,21 @@ def test_a_query_per_table_loads_like_files(lite):
     assert log.tables["returns"].frame.select("return_id", "sku").rows() == [("1", "x")]
 
 
+def test_a_query_of_the_flat_table_loads_as_the_file_does(lite):
+    script = """
+    CREATE TABLE flat (order_id, customer_id, sku, ordered, delivery_timestamp, return_flag,
+                       return_timestamp, picture);
+    INSERT INTO flat VALUES
+        ('1', 'ann', 'x', '2026-01-05 10:00', '2026-01-07 09:00', 'yes', '2026-01-10', x'ff'),
+        ('2', 'bob', 'y', '2026-01-09 12:00', NULL, 'no', NULL, x'ff');
+    """
+    asked = config(lite(script), "SELECT *, ordered AS order_timestamp FROM flat")
+    log = inputs.load_log(asked.data)
+    assert log.report.tables["order_lines"].kept == 2
+    assert log.tables["deliveries"].frame["order_id"].to_list() == ["1"]
+    assert log.tables["returns"].frame["sku"].to_list() == ["x"]
+
+
 def test_colons_and_percent_signs_in_a_query_are_what_they_are(lite):
     url = lite("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x :b 10:30 100%'), ('y');")
     query = "SELECT a AS sku, ':c' AS order_id, 7 % 4 AS line_id FROM t WHERE a LIKE '%:b 10:30%'"

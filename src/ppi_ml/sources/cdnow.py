@@ -53,4 +53,5 @@ SOURCE = Source(
     description="the CDNOW cohort, whole days; path: the master file as Parquet",
     attribution="CDNOW, Fader and Hardie, brucehardie.com/datasets",
     read=read,
+    takes_tables=False,
 )

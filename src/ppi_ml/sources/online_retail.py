@@ -135,4 +135,5 @@ SOURCE = Source(
         "doi 10.24432/C5CG6D, CC BY 4.0"
     ),
     read=read,
+    takes_tables=False,
 )

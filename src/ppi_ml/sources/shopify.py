@@ -199,4 +199,5 @@ SOURCE = Source(
     description="Shopify's order export (CSV) or Admin API (JSON); path: a file, glob or folder",
     attribution="",
     read=read,
+    takes_tables=False,
 )

@@ -19,10 +19,11 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -35,6 +36,8 @@ from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.intake import RawTable
 from ppi_ml.respelling import MIXED, mixed
 from ppi_ml.schema import table_named
+from ppi_ml.sources._flat_cells import COLUMNS as FLAT
+from ppi_ml.sources._flat_cells import is_flat
 from ppi_ml.sources._kit import as_we_write, check_names, to_our_names
 
 if TYPE_CHECKING:
@@ -82,19 +85,23 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 def _table(connection: Connection, name: str, settings: DataSettings) -> RawTable:
     table, origin = settings.tables[name], f"data.tables.{name}.query"
     with _said(origin):
-        frame = _rows(connection, str(table.query), origin, _wanted(name, settings))
+        wanted = partial(_wanted, name, settings)
+        frame = _rows(connection, str(table.query), origin, wanted)
     further = of_table(name, settings.segments)
     ours = to_our_names(name, frame, table.columns, table.constants, further)
     ours = as_we_write(name, ours, table.written, settings.exclude, table.constants)
     return RawTable(ours, table.granularity, origin=origin, settings=name)
 
 
-def _wanted(name: str, settings: DataSettings) -> frozenset[str]:
-    """The columns of the query that will be read; of the others only the names are kept."""
-    theirs = settings.tables[name].columns.values()
+def _wanted(name: str, settings: DataSettings, names: Sequence[str]) -> frozenset[str]:
+    """Of the columns of the query those that will be read; of the others only names are kept."""
+    table = settings.tables[name]
+    theirs = table.columns.values()
     ruled = (rule.column for rule in settings.exclude.values() if rule.table == name)
     further = of_table(name, settings.segments)
-    return frozenset({*theirs, *table_named(name).names, *ruled, *further})
+    flat = name == "order_lines" and is_flat((*names, *table.columns, *table.constants))
+    unfolded = FLAT if flat else ()  # its other tables come of columns that no order line has
+    return frozenset({*theirs, *table_named(name).names, *ruled, *further, *unfolded})
 
 
 def _engine(target: URL) -> Engine:
@@ -200,13 +207,19 @@ def _read_only(connection: Connection) -> Connection:
     return connection.execution_options(**options)
 
 
-def _rows(connection: Connection, query: str, origin: str, wanted: frozenset[str]) -> pl.DataFrame:
+def _rows(
+    connection: Connection,
+    query: str,
+    origin: str,
+    wanted: Callable[[Sequence[str]], frozenset[str]],
+) -> pl.DataFrame:
     with connection.exec_driver_sql(query.strip().rstrip(";")) as result:
         if not result.returns_rows:
             raise DataError(f"{origin}: gives no rows; expected a SELECT")
         names = list(result.keys())
         check_names(names, origin)
-        read = [place for place, name in enumerate(names) if name in wanted]
+        kept = wanted(names)
+        read = [place for place, name in enumerate(names) if name in kept]
         chunks: list[list[pl.Series]] = [[] for _ in names]
         height = 0
         for rows in result.partitions(CHUNK):
