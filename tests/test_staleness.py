@@ -40,6 +40,18 @@ def test_silence_is_counted_from_the_end_of_the_last_day(log_of, date, stale):
         staleness.check(log, cutoff(date), 2, allow_stale=False)
 
 
+def test_the_latest_date_at_which_nothing_is_stale_is_named_and_can_be_used(log_of):
+    """Returns end on the 5th and may be silent for two days, order lines on the 20th."""
+    log = log_of(daily(1, 20), daily(1, 5))
+    with pytest.raises(
+        DataError, match=r"an earlier cutoff \(the latest is 2026-05-08\), or allow"
+    ):
+        staleness.check(log, cutoff("2026-05-29"), 2, allow_stale=False)
+    assert staleness.check(log, cutoff("2026-05-08"), 2, allow_stale=False)[1] == []
+    with pytest.raises(DataError, match=r"the latest is 2026-05-08"):
+        staleness.check(log, cutoff("2026-05-08T12:00:00"), 2, allow_stale=False)
+
+
 def test_what_became_known_later_does_not_make_a_table_fresh(log_of):
     late = ("a", "2026-05-22T12:00:00", {"known_at": "2026-05-26T00:00:00"})
     log = log_of([*((*event, {"known_at": event[1]}) for event in daily(1, 10)), late])

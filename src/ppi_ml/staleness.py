@@ -33,22 +33,15 @@ def check(
     """
     notes: list[str] = []
     kept = dict(log.tables)
-    for name, table in log.tables.items():
-        if not table.dated or table.holds:
-            continue
-        if table.observed_from >= cutoff:
-            continue  # it had not begun: its features are null, as in training
-        silent, usual = _silence(table, cutoff)
-        expected = max(most_days, usual) + log.known_lag.get(name, 0)
-        if silent is not None and silent <= expected:
-            continue
+    for name, (silent, expected) in _stale(log, cutoff, most_days).items():
         found = f"{name}: no event is known before {cutoff}"
         if silent is not None:
             found = f"{name}: the last event known before {cutoff} is {silent:,.0f} days old"
         if not allow_stale:
             raise DataError(
                 f"{found}, and at most {expected:.0f} days are expected; load newer events, choose "
-                "an earlier cutoff, or allow stale tables (--allow-stale)"
+                f"an earlier cutoff{_latest(log, cutoff, most_days)}, or allow stale tables "
+                "(--allow-stale)"
             )
         if name == "order_lines":
             notes.append(f"{found}; every customer looks more silent than they may be")
@@ -56,6 +49,32 @@ def check(
             notes.append(f"{found}; its features are null")
             del kept[name]
     return replace(log, tables=kept), notes
+
+
+def _stale(log: EventLog, cutoff: Cutoff, most_days: int) -> dict[str, tuple[float | None, float]]:
+    """Table -> days that it is silent at a cutoff, and days expected, of those that are stale."""
+    stale = {}
+    for name, table in log.tables.items():
+        if not table.dated or table.holds:
+            continue
+        if table.observed_from >= cutoff:
+            continue  # it had not begun: its features are null, as in training
+        silent, usual = _silence(table, cutoff)
+        expected = max(most_days, usual) + log.known_lag.get(name, 0)
+        if silent is None or silent > expected:
+            stale[name] = silent, expected
+    return stale
+
+
+def _latest(log: EventLog, cutoff: Cutoff, most_days: int) -> str:
+    """The latest date before a cutoff at which no table is stale, in brackets; empty if none is."""
+    while stale := _stale(log, cutoff, most_days):
+        # what was usual, and known, may be less at that date, so it is looked at again
+        days = [0.0 if silent is None else silent - most for silent, most in stale.values()]
+        if min(days) <= 0:
+            return ""
+        cutoff = cutoff.plus(-max(days))
+    return f" (the latest is {cutoff})"
 
 
 def _silence(table: EventTable, cutoff: Cutoff) -> tuple[float | None, float]:
