@@ -40,6 +40,12 @@ def test_quiet_says_nothing():
         assert stream.getvalue() == ""
 
 
+def test_what_is_insisted_on_is_said_even_when_quiet():
+    for stream in (io.StringIO(), Terminal()):
+        Progress(quiet=True, stream=stream).insist("kept: [this]")
+        assert stream.getvalue() == "kept: [this]\n"
+
+
 def test_a_terminal_sees_the_same_lines_and_a_bar_in_between():
     stream = Terminal()
     work(Progress(stream=stream))

@@ -159,13 +159,14 @@ def test_a_tiny_run_is_the_golden_one(run):
 
 
 # ------------------------------------------------------------------ interruptions
-def test_an_interrupted_run_can_be_resumed(run, small, tmp_path):
+def test_an_interrupted_run_can_be_resumed(run, small, tmp_path, capsys):
     folder = tmp_path / "runs"
     with pytest.raises(KeyboardInterrupt):
         train(small, folder, Interrupting("judging out of time"))
     (partial,) = folder.iterdir()
     assert partial.name.endswith(".partial")
     assert (partial / JOURNAL).exists()
+    assert capsys.readouterr().err == f"kept: {partial}; --resume {partial} goes on from there\n"
     resumed = train(small, folder, resume=partial)
     assert resumed.folder.name == partial.name.removeprefix(".").removesuffix(".partial")
     assert {path.name for path in folder.iterdir()} == {"latest", resumed.folder.name}

@@ -59,6 +59,13 @@ class Progress:
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False)
         elif not self._quiet:
+            self.insist(text)
+
+    def insist(self, text: str) -> None:
+        """Say one line even when quiet: what nobody could find out later."""
+        if self._bars is not None:
+            self.note(text)
+        else:
             print(text, file=self._stream, flush=True)
 
     @contextmanager

@@ -82,8 +82,10 @@ def train(
     filled = _config(config, log, target, settings, track)
     say = progress if isinstance(progress, Progress) else Progress(quiet=not progress)
     found = asked_for(filled)
+    # --quiet too must hear what is kept of an interrupted run; who gives no progress hears nothing
+    tell = say.insist if isinstance(progress, Progress) else say.note
     with (
-        RunFolder(filled, resume, say.note) as folder,
+        RunFolder(filled, resume, tell) as folder,
         _tracked(filled, folder.name, say) as tracking,
     ):
         with say.stage("reading events"):
