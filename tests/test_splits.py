@@ -155,8 +155,10 @@ def test_a_long_log_has_older_cutoffs_twice_as_far_apart_that_all_folds_share():
     assert plan_of(800, 90, Spacing(train_cutoffs=60)) == plan_of(800, 90), "as old as the log"
 
 
-@given(st.integers(900, 4000), st.integers(24, 60))
-def test_older_cutoffs_only_add_to_the_newer_ones(days, most):
-    train, newer = plan_of(days, 90, Spacing(train_cutoffs=most)).final.train, plan_of(days, 90)
-    assert train[-len(newer.final.train) :] == newer.final.train
+@given(st.integers(90, 4000), st.integers(24, 60), st.sampled_from([5.0, 50.0]))
+def test_older_cutoffs_only_add_to_the_newer_ones(days, most, usual_gap):
+    """Of those who buy often, too, whose cutoffs lie closer in a young log."""
+    train = plan_of(days, 90, Spacing(train_cutoffs=most, usual_gap=usual_gap)).final.train
+    newer = plan_of(days, 90, Spacing(usual_gap=usual_gap)).final.train
+    assert train[-len(newer) :] == newer
     assert list(train) == sorted(set(train)) and len(train) <= most

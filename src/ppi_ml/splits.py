@@ -128,7 +128,8 @@ def _could_be_closer(first: Cutoff, end: Cutoff, spacing: Spacing) -> bool:
     and cutoffs closer than that would only repeat themselves.
     """
     half, room = spacing.every / 2, end.days_since(first)
-    return spacing.usual_gap < half and spacing.every <= room <= half * spacing.train_cutoffs
+    newer = min(spacing.train_cutoffs, NEWER_CUTOFFS)
+    return spacing.usual_gap < half and spacing.every <= room <= half * newer
 
 
 def _needed(horizon: int, every: int) -> int:
