@@ -169,3 +169,21 @@ def test_build_features_is_the_matrix_with_customer_and_cutoff(shop):
     np.testing.assert_array_equal(one.to_numpy(), data.at(data.cutoffs[1:]).values)
     with pytest.raises(UsageError, match='unknown entity "order"'):
         dataset.build_features(shop, "2019-09-01", entity="order")
+
+
+def test_what_holds_one_value_in_every_row_takes_no_room_and_is_still_there(by_hand):
+    lean = by_hand.varying()
+    assert lean.values.shape == (len(by_hand), len(lean.names))
+    assert set(lean.names) < set(by_hand.names)
+    assert not set(lean.names) & set(lean.constants)
+    assert all(lean.has(name) for name in by_hand.names)
+    assert not lean.has("orders__no_such_column")
+    for part in (lean, lean.at(lean.cutoffs), lean.take(np.ones(len(lean), dtype=bool))):
+        for name in by_hand.names:
+            assert np.array_equal(part.column(name), by_hand.column(name), equal_nan=True), name
+
+
+def test_no_row_has_no_column_that_varies(by_hand):
+    nobody = by_hand.take(np.zeros(len(by_hand), dtype=bool)).varying()
+    assert nobody.names == nobody.tree_names == ()
+    assert nobody.column("orders__value__last").shape == (0,)

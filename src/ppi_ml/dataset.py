@@ -54,6 +54,7 @@ class Dataset:
     `keys` (n) the columns that name the entity, for pairs also the group of the product; `values`
     (n, p) float32, NaN = null; `silent_days` and `purchases` (n,) days since the last purchase and
     how many there were; `starts` index of the first row of every cutoff, and n at the end.
+    `constants` column -> what it holds in every row, for columns without a place in `values`;
     `samples` holds, for pairs, cutoff (ISO) -> pairs of every silence, which the process is fitted
     on.
     """
@@ -68,6 +69,7 @@ class Dataset:
     names: tuple[str, ...]
     tree_names: tuple[str, ...]
     states: States = field(repr=False)
+    constants: Mapping[str, float] = field(default_factory=dict, repr=False)
     samples: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -84,7 +86,13 @@ class Dataset:
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One column (n,) as float64."""
+        if name in self.constants:
+            return np.full(len(self), self.constants[name])
         return self.values[:, self._position[name]].astype(np.float64)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self.constants or name in self._position
 
     def trees(self) -> NDArray[np.float32]:
         """The columns that a tree may see, in the order of `tree_names`."""
@@ -96,13 +104,26 @@ class Dataset:
         return slice(self.starts[i], self.starts[i + 1])
 
     def varying(self) -> Dataset:
-        """The same without tree columns that hold one value, or none, in every row.
+        """The same without room for columns that hold one value, or none, in every row.
 
-        A table that is absent makes such columns, and a shop that never uses what it could: no
-        tree can learn from them, and the fewer columns it draws from, the better.
+        A table that is absent makes such columns, and a shop that never uses what it could: of 253
+        some hundred are left where there are orders alone. No tree can learn from them, and the
+        fewer columns it draws from, the better; who asks for one by name still gets it.
         """
-        kept = tuple(name for name in self.tree_names if _varies(self.column(name)))
-        return replace(self, tree_names=kept)
+        kept = [_varies(self.column(name)) for name in self.names]
+        first = self.values[0] if len(self) else np.full(len(self.names), np.nan)
+        alike = {
+            name: float(value)
+            for name, value, varies in zip(self.names, first, kept, strict=True)
+            if not varies
+        }
+        return replace(
+            self,
+            values=self.values[:, kept],
+            names=tuple(name for name in self.names if name not in alike),
+            tree_names=tuple(name for name in self.tree_names if name not in alike),
+            constants={**self.constants, **alike},
+        )
 
     @property
     def customers(self) -> pl.Series:
@@ -295,12 +316,12 @@ def build(
     ordered = tuple(sorted(set(cutoffs)))
     _check_midnights(log, ordered)
     buckets = split(log, bucket_count(log, memory, threads))
-    made = []
+    parts = []
     for cutoff in ordered:
-        at = Cut(buckets, cutoff, entity, tuple(chosen), states, threads)
-        made.append(snapshot(at, wanted))
+        made = snapshot(Cut(buckets, cutoff, entity, tuple(chosen), states, threads), wanted)
+        parts.append(_Part.of(made, entity, chosen))
         on_cutoff()
-    return _assemble(entity, ordered, made, chosen)
+    return _assemble(entity, ordered, parts, chosen)
 
 
 def _check_midnights(log: EventLog, cutoffs: Sequence[Cutoff]) -> None:
@@ -313,30 +334,55 @@ def _check_midnights(log: EventLog, cutoffs: Sequence[Cutoff]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one cutoff as they will lie in the matrix; a snapshot is three times as large."""
+
+    keys: pl.DataFrame
+    values: NDArray[np.float32]
+    states: dict[str, State]
+    sample: pl.DataFrame | None
+
+    @classmethod
+    def of(cls, made: Snapshot, entity: Entity, chosen: Sequence[Family]) -> _Part:
+        named = (*entity.keys, GROUP) if entity.is_pair else entity.keys
+        columns = pl.col(names_of(chosen)).cast(pl.Float32).fill_null(float("nan"))
+        values = made.frame.select(columns).to_numpy()
+        return cls(made.frame.select(*_ROW, *named), values, made.states, made.sample)
+
+
+def names_of(chosen: Sequence[Family]) -> tuple[str, ...]:
+    """The columns of the families, in their order in the matrix."""
+    return tuple(name for family in chosen for name, _ in aggregation.columns_of(family))
+
+
 def _assemble(
-    entity: Entity,
-    cutoffs: tuple[Cutoff, ...],
-    made: Sequence[Snapshot],
-    chosen: Sequence[Family],
+    entity: Entity, cutoffs: tuple[Cutoff, ...], parts: list[_Part], chosen: Sequence[Family]
 ) -> Dataset:
-    columns = [column for family in chosen for column in aggregation.columns_of(family)]
-    names = tuple(name for name, _ in columns)
-    named = (*entity.keys, GROUP) if entity.is_pair else entity.keys
-    whole = pl.concat([snapshot.frame.select(*_ROW, *named, *names) for snapshot in made])
-    values = whole.select(pl.col(names).cast(pl.Float32).fill_null(float("nan")))
-    dated = {str(c): snapshot for c, snapshot in zip(cutoffs, made, strict=True)}
+    """One matrix of all parts, which are let go one by one: together they are as large as it is."""
+    states = {str(c): part.states for c, part in zip(cutoffs, parts, strict=True)}
+    sampled = {str(c): part.sample for c, part in zip(cutoffs, parts, strict=True)}
+    starts = tuple(np.cumsum([0, *(part.keys.height for part in parts)]).tolist())
+    rows = pl.concat([part.keys for part in parts])
+    names = names_of(chosen)
+    values = np.empty((starts[-1], len(names)), dtype=np.float32)
+    while parts:
+        last = parts.pop()
+        values[starts[len(parts)] : starts[len(parts) + 1]] = last.values
     return Dataset(
         entity=entity,
         cutoffs=cutoffs,
-        starts=tuple(np.cumsum([0, *(s.frame.height for s in made)]).tolist()),
-        keys=whole.select(named),
-        values=np.ascontiguousarray(values.to_numpy()),
-        silent_days=whole["silent_us"].to_numpy() / DAY_US,
-        purchases=whole["purchases"].to_numpy(),
+        starts=starts,
+        keys=rows.drop(_ROW),
+        values=values,
+        silent_days=rows["silent_us"].to_numpy() / DAY_US,
+        purchases=rows["purchases"].to_numpy(),
         names=names,
-        tree_names=tuple(name for name, declared in columns if declared.trees),
-        states={date: snapshot.states for date, snapshot in dated.items()},
-        samples={d: s.sample for d, s in dated.items() if s.sample is not None},
+        tree_names=tuple(
+            name for f in chosen for name, declared in aggregation.columns_of(f) if declared.trees
+        ),
+        states=states,
+        samples={date: sample for date, sample in sampled.items() if sample is not None},
     )
 
 

@@ -204,7 +204,7 @@ _FACTS: Mapping[str, tuple[str, Callable[[FloatArray], FloatArray]]] = {
 
 def fact_names(data: Dataset) -> tuple[str, ...]:
     """The further columns of the regression that the data have."""
-    return tuple(name for name, (column, _) in _FACTS.items() if column in data.names)
+    return tuple(name for name, (column, _) in _FACTS.items() if data.has(column))
 
 
 def facts(data: Dataset) -> FloatArray:

@@ -310,7 +310,7 @@ def _pack(
         family_states=data.states[str(end)],
         families=tuple(f.name for f in found.families),
         windows=config.features.windows,
-        columns=data.names,
+        columns=dataset.names_of(found.families),
         tables=packing.tables_of(log),
         target=found.target.to_dict(),
         horizon=folds.asked,
