@@ -65,6 +65,15 @@ def test_text_tells_every_number():
     assert "a &lt;note&gt;" in REPORT._repr_html_()
 
 
+def test_times_are_told_with_their_zone_and_days_without(log_of):
+    line = ("a", "2018-05-01T10:00:00", {"unit_price": 10.0, "quantity": 2, "sku": "x"})
+    told = log_of([line], zone="Europe/London").report.to_text()
+    assert "  from 2018-05-01T10:00:00 to 2018-05-01T10:00:00 (Europe/London); " in told
+    line = ("a", "2018-05-01", {"unit_price": 10.0, "quantity": 2, "sku": "x"})
+    told = log_of([line], granularity="day").report.to_text()
+    assert "  from 2018-05-01T00:00:00 to 2018-05-01T00:00:00; " in told
+
+
 def test_report_is_json_without_the_quarantined_cells():
     stored = json.loads(json.dumps(REPORT.to_dict()))
     assert stored["tables"]["order_lines"]["quarantined"] == {"empty": 2}

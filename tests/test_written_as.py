@@ -174,6 +174,20 @@ def test_the_error_shows_the_shape_and_the_line_to_write_and_no_value():
     assert "31.12" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("when", "style"), [
+    (["Dec 31, 2024", "Jan 2, 2025"], "%B %d, %Y"),
+    (["December 31, 2024 1:05 PM", "January 2, 2025 11:30 AM"], "%B %d, %Y %I:%M %p"),
+    (["31. December 2024", "2. January 2025"], "%d. %B %Y"),
+    (["31-Dec-2024", "02-Jan-2025"], "%d-%B-%Y"),
+])  # fmt: skip
+def test_one_format_is_offered_for_months_by_name_and_it_reads_them(when, style):
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(lines(when), currency="EUR", now=NOW)
+    assert f'Say how it is written: dates={{"order_lines": "{style}"}}. ' in str(caught.value)
+    log = ppi_ml.load(lines(when), currency="EUR", now=NOW, dates={"order_lines": style})
+    assert len(log.order_lines) == 2
+
+
 def test_day_or_month_first_is_left_to_the_reader():
     with pytest.raises(DataError, match=r"%d/%m/%Y.* or .*%m/%d/%Y.*only you know"):
         ppi_ml.load(lines(["01/02/2024", "03/04/2024"]), currency="EUR", now=NOW)

@@ -67,6 +67,12 @@ class TableReport:
         return {rule: count for rule, count in self.repaired.items() if TAKEN_AS in rule}
 
     @property
+    def zone(self) -> str | None:
+        """The business zone that its times are told in; None of whole days."""
+        told = self.summary
+        return told.timezone if told is not None and told.granularity == "instant" else None
+
+    @property
     def lateness(self) -> str:
         """How late the rows became known, in words."""
         if self.late_share is None:
@@ -155,7 +161,8 @@ def _table_lines(name: str, table: TableReport) -> list[str]:
     for verb, counts in verbs.items():
         lines += [f"  {verb:<11} {count:>10,}  {rule}" for rule, count in counts.items()]
     if table.first is not None:
-        lines.append(f"  from {table.first} to {table.last}; {table.lateness}")
+        zone = f" ({table.zone})" if table.zone else ""
+        lines.append(f"  from {table.first} to {table.last}{zone}; {table.lateness}")
     if table.duplicate_share:
         lines.append(f"  {table.duplicate_share:.1%} of the rows repeat a key")
     return lines

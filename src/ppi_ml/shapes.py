@@ -19,8 +19,9 @@ _UNREAD = {"dates": " must be an ISO date or time", "decimal": " must be a numbe
 _DAYS = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
     "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d",
-    "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%Y%m%d",
+    "%d %B %Y", "%d-%B-%Y", "%d. %B %Y", "%B %d, %Y", "%B %d %Y", "%Y%m%d",
 )  # fmt: skip
+"""Days that are offered; %B reads Dec and December, %b would read Dec alone."""
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
 _MOST_GUESSES = 3
