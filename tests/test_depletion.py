@@ -478,6 +478,19 @@ def test_a_bundle_of_pairs_that_knows_no_house_is_refused(run, tmp_path):
         ppi_ml.Scorer.load(folder)
 
 
+def test_orders_that_name_no_product_are_told_or_refused_when_scoring(scorer, log, end):
+    lines = log.tables["order_lines"]
+
+    def without(skus):
+        frame = lines.frame.with_columns(sku=pl.when(~skus).then("sku"))
+        return replace(log, tables={**log.tables, "order_lines": replace(lines, frame=frame)})
+
+    told = scorer.score(without(pl.int_range(pl.len()) < 7), end).attrs["notes"]
+    assert "7 order lines name no known product; they are in no pair" in told
+    with pytest.raises(DataError, match="no order line has a product"):
+        scorer.score(without(pl.lit(value=True)), end)
+
+
 # ------------------------------------------------------------------ what cannot be
 def test_a_product_that_the_log_cannot_tell_is_refused(log):
     bare = replace(log, tables={"order_lines": log.tables["order_lines"]})

@@ -224,6 +224,14 @@ def test_a_column_that_no_model_reads_is_told_but_not_missed(shop, then):
     }
 
 
+def test_a_history_that_is_cut_off_is_told(shop, then):
+    late = pl.col("occurred_at") > pl.col("occurred_at").max() - pl.duration(days=300)
+    found = drift.between(then, report(rows("order_lines", late)(shop)))
+    told = [d for d in found if "days of history" in d.was]
+    assert [d.place for d in told] == ["order_lines"]
+    assert told[0].was.startswith("49") and told[0].now in ("298", "299", "300")
+
+
 def test_a_table_that_ended_is_told(shop, then):
     last = shop["reviews"]["occurred_at"].max()
     found = drift.between(then, then, stale={"reviews"})

@@ -212,6 +212,18 @@ def test_old_states_are_noted(scorer, log):
     assert any("366 days old; train again" in note for note in found.attrs["notes"])
 
 
+def test_a_log_without_its_first_years_is_told(scorer, log, everybody):
+    """Files of one year each, of which the newest alone is given."""
+    table = log.tables["order_lines"]
+    began = Cutoff.parse("2019-06-01", log.timezone)
+    rest = replace(table, frame=table.frame.filter(pl.col("at") >= began.at), observed_from=began)
+    cut = replace(log, tables={**log.tables, "order_lines": rest})
+    found = scorer.score(cut, END, everyone=True)
+    told = [note for note in found.attrs["notes"] if "days of history where" in note]
+    assert len(told) == 1 and told[0].startswith("order_lines: they begin 2019-06-01, so ")
+    assert not any("days of history where" in note for note in everybody.attrs["notes"])
+
+
 # ------------------------------------------------------------------ stale tables
 def test_a_stale_table_is_refused(scorer, log):
     with pytest.raises(DataError, match=r"order_lines: the last event .*--allow-stale"):

@@ -149,3 +149,24 @@ def test_an_empty_table_is_not_stale(log_of):
     empty = replace(table, name="returns", frame=table.frame.clear())
     log = replace(log, tables={**log.tables, "returns": empty})
     assert staleness.check(log, cutoff("2026-05-21"), 2, allow_stale=False)[1] == []
+
+
+def months(first, last):
+    """An order in the middle of each month of 2025."""
+    return [("a", f"2025-{month:02d}-15T12:00:00") for month in range(first, last + 1)]
+
+
+@pytest.mark.parametrize(("first", "told"), [(1, False), (3, False), (6, True)])
+def test_a_history_that_is_cut_off_is_told(log_of, first, told):
+    """A year in training: ten months are enough to say nothing, six are not."""
+    began, end = cutoff("2025-01-01"), cutoff("2026-01-01")
+    notes = staleness.cut_off(log_of(months(first, 12)), end, began, end)
+    assert len(notes) == told
+    if told:
+        assert notes[0].startswith("order_lines: they begin 2025-06-15")
+        assert "200 days of history where the training had 365" in notes[0]
+
+
+def test_a_log_as_long_as_that_of_the_training_may_begin_later(log_of):
+    began, end, now = cutoff("2024-01-01"), cutoff("2025-01-01"), cutoff("2026-01-01")
+    assert staleness.cut_off(log_of(months(1, 12)), now, began, end) == []

@@ -474,6 +474,21 @@ def test_files_are_known_by_the_place_where_they_lie(runs, tmp_path):
     assert newest(lines).name.startswith("some-20260501")
 
 
+def test_a_file_is_known_as_one_of_several_tables_too(runs, tmp_path):
+    lines = many(tmp_path / "many") / "order_lines.csv"
+    every = {n: {"path": f"many/{n}.csv"} for n in ("order_lines", "shipments")}
+    both = runs("20260401T000000", name="own", data={"source": "files", "tables": every})
+    assert newest(lines) == both
+    runs("20260402T000000", name="own", data={"source": "files", "path": "elsewhere"})
+    assert newest(lines) == both
+    alone = runs("20260101T000000", name="a", data={"source": "flat", "path": str(lines)})
+    assert newest(lines) == alone
+    config = tmp_path / "mine.yaml"
+    config.write_text(json.dumps({"data": {"source": "flat", "path": "many/shipments.csv"},
+                                  "target": {"name": "churn"}}))  # fmt: skip
+    assert newest(config) is None
+
+
 def test_what_is_no_whole_run_is_passed_over(runs, tmp_path):
     lines = many(tmp_path / "many") / "order_lines.csv"
     here = {"source": "files", "tables": {"order_lines": {"path": str(lines)}}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from math import sqrt
 from typing import Any
 
@@ -16,6 +17,7 @@ RANGE_ROWS = 500  # of fewer rows, the 1 and 99 % points are single cells
 SHARE_MOVED = 0.05  # of empty cells, of rows that are late, of rows that are unusable
 FORM_MOVED = 0.2  # of cells that are written in one way, or whose word is another
 PACE_FACTOR = 2.0
+HISTORY_CUT = 0.75  # scoring tells the same
 RARE_WORD = 0.01
 CHANCE = 4.0  # standard errors that chance does not bridge
 MOST_SHOWN = 8
@@ -73,7 +75,7 @@ def between(
         unread: columns ("table.column") that it does not read, likewise.
     """
     before, after = _tables(then), _tables(now)
-    found = list(_of_all(before, after))
+    found = [*_of_all(before, after), *_of_history(before, after)]
     for name in {**before, **after}:
         needed = read is None or name in read
         nulls = "all its features are null" if needed else "the model does not read it"
@@ -114,6 +116,21 @@ def _of_all(before: Told, after: Told) -> Iterator[Drift]:
         means = "nobody says whether it is the same money" if unknown else "scoring refuses it"
         was, now = ("not stated" if code == _NO_CURRENCY else code for code in (money, money_now))
         yield Drift("data.currency", was, now, means, refused=not unknown)
+
+
+def _of_history(before: Told, after: Told) -> Iterator[Drift]:
+    """How far the orders reach back; tables of rare events begin where chance has it."""
+    long, short = (_days(tables.get("order_lines")) for tables in (before, after))
+    if long is not None and short is not None and short < HISTORY_CUT * long:
+        means = "what came before is not seen, and customers look newer; give the whole history"
+        yield Drift("order_lines", f"{long:,} days of history", f"{short:,}", means)
+
+
+def _days(table: Told | None) -> int | None:
+    """The days between its first row and its last; None where there are too few."""
+    if table is None or table["summary"]["rows"] < FEWEST_ROWS:
+        return None
+    return (datetime.fromisoformat(table["last"]) - datetime.fromisoformat(table["first"])).days
 
 
 def _zone_and_money(tables: Told) -> tuple[str | None, str | None]:

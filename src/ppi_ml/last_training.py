@@ -104,7 +104,8 @@ def newest(data: Path, like: DataSettings, sets: Sequence[str] = ()) -> Path | N
         sets: settings that stand above those of a config.
 
     Any data are known again by the place where they lie, a config also by its name, if it has one
-    of its own: the name of the target, which is the default, is that of every shop's config.
+    of its own: the name of the target, which is the default, is that of every shop's config. Of a
+    file or folder that no training read alone, it is the newest that read it beside others.
     """
     config = Config.read(data, sets) if data.suffix in (".yaml", ".yml") else None
     root = Path(config.output.folder if config else "mlruns/runs")
@@ -113,12 +114,16 @@ def newest(data: Path, like: DataSettings, sets: Sequence[str] = ()) -> Path | N
     runs = [(stamp[1], path) for path in root.iterdir() if (stamp := _STAMP.search(path.name))]
     wanted = _places(like.model_dump())
     own = config.name if config and config.name != config.target.name else None
+    part_of = None
     for _, run in sorted(runs, reverse=True):
         told = _config_of(run)
         known = own is not None and told.get("name") == own
-        if told and (known or _places(told.get("data") or {}) == wanted):
+        places = _places(told.get("data") or {})
+        if told and (known or places == wanted):
             return run
-    return None
+        if config is None and wanted < places:
+            part_of = part_of or run
+    return part_of
 
 
 def _config_of(run: Path) -> dict[str, Any]:

@@ -263,15 +263,20 @@ class ScorerBase(ABC):
         if cutoff == END:
             notes.append(f"the log ends at {instant}, and that is the cutoff")
         most, fresh = trained.max_staleness, log
+        dated = Cutoff.parse(self.model.dated, log.timezone)
+        began = Cutoff.parse(self.model.tables["order_lines"]["observed_from"], log.timezone)
         if len(log.customer_ids) > 1:  # how long one customer is silent says nothing of the export
             fresh, old = staleness.check(log, instant, most, allow_stale=allow_stale)
-            notes += old
+            notes += old + staleness.cut_off(log, instant, began, dated)
         notes += _absent([name for name in self.model.tables if name not in log.tables])
         notes += reads.vanished(self.model.tables, fresh, self._read, self._unread)
-        age = instant.days_since(Cutoff.parse(self.model.dated, log.timezone))
+        age = instant.days_since(dated)
         if age > _OLD_STATE_DAYS:
             notes.append(f"the states of this bundle are {age:.0f} days old; train again soon")
-        return Request(entities.prepared(fresh, self.model.entity), instant, tuple(notes))
+        made = entities.prepared(fresh, self.model.entity)
+        if self.model.entity.is_pair and len(log.customer_ids) > 1:
+            notes += entities.in_no_pair(made, self.model.entity)
+        return Request(made, instant, tuple(notes))
 
 
 def ids_of(ids: str | Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether the tables of a log reach the cutoff, or ended so long before it that they mislead."""
+"""Whether a log reaches far enough: its tables up to the cutoff, its orders back as in training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ppi_ml.events import EventLog
 from ppi_ml.instants import DAY_US, Cutoff
 
 _LOOK_BACK_DAYS = 180
+CUT_OFF = 0.75
+"""A history shorter than so much of that of the training is told."""
 
 
 def check(
@@ -49,6 +51,25 @@ def check(
             notes.append(f"{found}; its features are null")
             del kept[name]
     return replace(log, tables=kept), notes
+
+
+def cut_off(log: EventLog, cutoff: Cutoff, began: Cutoff, dated: Cutoff) -> list[str]:
+    """A note if the orders hold much less history than those of the training; none if not.
+
+    Args:
+        log: events to be scored.
+        cutoff: the instant that is asked about.
+        began: where the order lines of the training began.
+        dated: where they ended.
+    """
+    before, now = dated.days_since(began), cutoff.days_since(log.observed_from)
+    if log.observed_from <= began or now >= CUT_OFF * before:
+        return []
+    return [
+        f"order_lines: they begin {log.observed_from}, so {now:,.0f} days of history where the "
+        f"training had {before:,.0f}; what came before is not seen, and customers look newer: "
+        "give the whole history"
+    ]
 
 
 def _stale(log: EventLog, cutoff: Cutoff, most_days: int) -> dict[str, tuple[float | None, float]]:
