@@ -181,6 +181,17 @@ def test_the_question_is_said_and_a_short_horizon_too(metric, question):
     assert "judged at" not in judge(backtest, seed=1).verdict.text
 
 
+@pytest.mark.parametrize("question", ["", "which parcels will be late"])
+def test_what_became_of_the_tenth_at_the_top_is_said(question):
+    backtest = replace(shop(PLANTED), question=question)
+    risk, away = (of[backtest.eligible] for of in (backtest.at_horizon("model"), ~backtest.event))
+    top = away[np.argsort(-risk)[: len(risk) // 10]].mean()
+    (note,) = [n for n in judge(backtest, seed=1).notes if n.startswith("Of the tenth")]
+    assert f"{100 * top:.0f} %" in note and f" {100 * away.mean():.0f} %." in note
+    assert ("it came true" in note) == bool(question)
+    assert top > away.mean() + 0.05
+
+
 def test_the_calibration_of_curves_is_said_over_all_cutoffs():
     scorecard = judge(shop(PLANTED, metric="ibs"), seed=1)
     (row,) = [

@@ -67,7 +67,7 @@ def judge(
     backtest = backtest.in_order()
     rows = score_rows(backtest, seed, draws)
     drawn = f"Intervals: {draws:,} resamples of customers, seed {seed}. {_ONE_PERIOD}"
-    notes = (*notes, *_about_calibration(rows), drawn)
+    notes = (*notes, *_about_the_tenth(rows, backtest), *_about_calibration(rows), drawn)
     customers = len(np.unique(backtest.customer[backtest.eligible]))
     if customers < MIN_CUSTOMERS:
         reason = f"{customers} eligible customers at the test cutoffs, {MIN_CUSTOMERS} are needed"
@@ -91,6 +91,21 @@ def _notes(backtest: Backtest) -> tuple[str, ...]:
         *((meaning,) if meaning else ()),
         *(f"{name} was not trainable: {why[name]}" for name in sorted(why)),
     )
+
+
+def _about_the_tenth(rows: Sequence[ScoreRow], backtest: Backtest) -> list[str]:
+    """What the lift is made of, for who acts on the top of the list."""
+    place = (POOLED, ELIGIBLE, MODEL, "top_decile_lift")
+    found = [row.value for row in rows if place == (row.cutoff, row.segment, row.model, row.metric)]
+    if not found or found[0] is None:
+        return []
+    share = float((~backtest.event[backtest.eligible]).mean())
+    top, base = percent(found[0] * share, 0), percent(share, 0)
+    tenth = f"Of the tenth of the eligible {NOUNS[backtest.entity].many} with the highest"
+    if backtest.question:
+        return [f"{tenth} probability, it came true for {top}; of all of them, for {base}."]
+    days = backtest.horizon_days
+    return [f"{tenth} risk, {top} had no purchase within {days} days; of all of them, {base}."]
 
 
 def _about_calibration(rows: Sequence[ScoreRow]) -> list[str]:
