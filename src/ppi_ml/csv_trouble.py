@@ -7,41 +7,89 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_NOTE_LENGTH = 20
+_TITLE_GAPS = 2
+_MARK = re.compile(r"[^\w\s,;|]")
+SEPARATORS = ",;\t|"
 _SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
 
 
-def trouble(file: Path, separator: str) -> str:
-    """What is wrong with a CSV file of that separator and how to mend it; empty if not known."""
+def trouble(file: Path, separator: str, encoding: str | None = None) -> str:
+    """What is wrong with a CSV file of that separator and how to mend it; empty if not known.
+
+    `encoding` is what was stated of files that are no UTF-8.
+    """
     with file.open("rb") as lines:
         start = lines.read(4)
     if not file.stat().st_size:
         return "the file is empty. Expected a header and a line per row: export it again"
-    if start.startswith(_UTF16) or b"\0" in start:
-        return f"it is written in UTF-16. {_SAVE}, or: {_converted(file, 'UTF-16')}"
-    if not _is_utf8(file):
+    if not is_utf8(file) or b"\0" in start:
+        if encoding is not None:
+            return f"it holds bytes that are no {encoding} either. {_SAVE}"
+        if start.startswith(_UTF16) or b"\0" in start:
+            return f"it is written in UTF-16. {_stated('utf-16')}"
+        other = "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do"
+        return f"{other}. {_stated('cp1252')}"
+    return _longer_row(file, separator)
+
+
+def _stated(encoding: str) -> str:
+    """The setting that reads the file, wherever it is written."""
+    return (
+        f"Say so: data.encoding: {encoding} in a config, --set data.encoding={encoding} at the "
+        f'prompt, encoding="{encoding}" in Python. Or {_SAVE[0].lower()}{_SAVE[1:]}'
+    )
+
+
+def above_header(head: Sequence[str], file: Path) -> str:
+    """What stands where the header should, and how to mend it; empty if the first line may be it.
+
+    `head` are the first lines of the file. Excel writes the separator on a line of its own; a title
+    has fewer cells than the header that comes some lines below it.
+    """
+    if not head:
+        return ""
+    first = head[0].strip().strip('"').lower()
+    if first.startswith("sep=") and len(first) <= len("sep=;"):
         return (
-            "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do. "
-            f"{_SAVE}, or: {_converted(file, 'CP1252')}"
+            "its first line is sep=, a note to Excel about the separator, and the header only "
+            f"comes then. {_delete(1, file)}"
         )
-    return _note_to_excel(file) or _longer_row(file, separator)
+    cells = _cells(head[0])
+    filled = sum(map(bool, cells))
+    if filled > 1 and cells.count("") < _TITLE_GAPS:
+        return ""
+    marks = set(_MARK.findall(head[0]))
+    for number, line in enumerate(head[1:], 2):
+        if any(head[0].count(mark) + 1 == len(_cells(line)) for mark in marks):
+            return ""  # a header between marks that separate nothing else, such as a/b/c
+        if sum(map(bool, _cells(line))) > max(filled, 2):
+            return f"line 1 looks like a title, and line {number} like the header. " + _delete(
+                number - 1, file
+            )
+    return ""
 
 
-def _converted(file: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 {_into(file, 'utf8')}"
+def _cells(line: str) -> list[str]:
+    """The cells of a line by the separator that makes the most of them, without quotes."""
+    return max(([c.strip() for c in line.split(s)] for s in SEPARATORS), key=len)
 
 
-def _into(file: Path, prefix: str) -> str:
-    """From the file into one beside it, as a shell reads it."""
-    return f"{shlex.quote(str(file))} > {shlex.quote(str(file.with_name(f'{prefix}-{file.name}')))}"
+def _delete(lines: int, file: Path) -> str:
+    """How to delete the first lines of a file where it lies."""
+    which = "that line" if lines == 1 else f"the {lines} lines above it"
+    span = "1d" if lines == 1 else f"1,{lines}d"
+    return f"Delete {which}, or: sed -i.bak {span} {shlex.quote(str(file))}"
 
 
-def _is_utf8(file: Path) -> bool:
+def is_utf8(file: Path) -> bool:
+    """Whether all of a file is UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as lines:
         try:
@@ -51,18 +99,6 @@ def _is_utf8(file: Path) -> bool:
         except UnicodeDecodeError:
             return False
     return True
-
-
-def _note_to_excel(file: Path) -> str:
-    """Excel writes, and reads, the separator on a line of its own above the header."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        first = lines.readline(_NOTE_LENGTH).strip().strip('"').lower()
-    if not (first.startswith("sep=") and len(first) <= len("sep=;")):
-        return ""
-    return (
-        "its first line is sep=, a note to Excel about the separator, and the header only comes "
-        f"after it. Delete that line, or: tail -n +2 {_into(file, 'plain')}"
-    )
 
 
 def _longer_row(file: Path, separator: str) -> str:

@@ -89,6 +89,22 @@ LAGGED = ("returns", "refunds", "reviews")
 """Tables whose events a flat table may tell of without a time."""
 
 
+def known_encoding(value: object) -> object:
+    """A name that Python knows, of an encoding of text."""
+    if value is None:
+        return None
+    try:
+        known = isinstance(value, str) and bool("".encode(value) is not None)
+    except LookupError:
+        known = False
+    if not known:
+        raise ValueError(f'expected the name of an encoding, such as cp1252, got "{value}"')
+    return value
+
+
+Encoding = Annotated[str | None, BeforeValidator(known_encoding)]
+
+
 class TableSettings(Section):
     """Where one table lies and how its columns are called there."""
 
@@ -135,6 +151,8 @@ class DataSettings(Section):
     """Source sql: an SQLAlchemy URL; ${NAME} stands for an environment variable."""
     tables: dict[str, TableSettings] = {}
     """The tables of the sources `files`, `sql` and `flat`, by name."""
+    encoding: Encoding = None
+    """That of CSV files that are no UTF-8: cp1252, as spreadsheets write; null: refuse them."""
     timezone: Zone = "UTC"
     """The business zone: days, weekdays and seasons are those of its clock."""
     currency: Currency = None

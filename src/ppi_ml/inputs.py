@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ppi_ml import customer_columns, purchase_types, written_as
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
+from ppi_ml.data_section import known_encoding
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.exclude_rule import ExcludeRule
@@ -40,6 +41,7 @@ def load(
     rates: Mapping[str, float] | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
     decimal: Mapping[str, written_as.Decimal] | None = None,
+    encoding: str | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
 ) -> EventLog:
     """A validated log from frames or files; `.report` says what became of every row.
@@ -72,6 +74,7 @@ def load(
             or several formats, of which the first that fits a cell reads it.
         decimal: table name -> the decimal sign of its text, "," or "."; the other one, a space or
             an apostrophe then group thousands.
+        encoding: that of CSV files that are no UTF-8, such as "cp1252"; None: refuse them.
         plugins: a file of your own whose `TABLE` is a further table, or several.
 
     Raises:
@@ -99,7 +102,9 @@ def load(
     except ValueError as error:
         raise UsageError(str(error)) from None
     rules = _rules({} if exclude is None else exclude)
-    found = raw_tables(tables, columns, customer_columns.checked(segments), written, rules)
+    found = raw_tables(
+        tables, columns, customer_columns.checked(segments), written, rules, _encoding(encoding)
+    )
     lines = found["order_lines"]
     found["order_lines"] = replace(lines, notes=(*lines.notes, *others))
     raw = flat.unfolded(found, timezone or "UTC", stated, rules)
@@ -185,6 +190,14 @@ def _rules(given: object) -> dict[str, ExcludeRule]:
 def _present(now: object, zone: str) -> Cutoff:
     """The instant that is stated, or that of the clock of this machine."""
     return Cutoff.now(zone) if now is None else Cutoff.parse(now, zone)
+
+
+def _encoding(name: str | None) -> str | None:
+    """The encoding; `UsageError` if Python knows none of that name."""
+    try:
+        return cast("str | None", known_encoding(name))
+    except ValueError as error:
+        raise UsageError(f"encoding: {error}") from None
 
 
 def load_demo() -> EventLog:

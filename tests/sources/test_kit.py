@@ -3,9 +3,10 @@ import subprocess
 import polars as pl
 import pytest
 
+import ppi_ml
 from ppi_ml import inputs
 from ppi_ml.config import DataSettings
-from ppi_ml.errors import ConfigError, DataError
+from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.sources._kit import read_columns, read_files, to_our_names
 
 
@@ -44,9 +45,13 @@ UNREADABLE = {
     "nothing": ("a.csv", b"", "cannot be read as CSV"),
     "latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "cannot be read as CSV in UTF-8"),
     "an empty file": ("a.csv", b"", "the file is empty. Expected a header"),
-    "how to mend latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "iconv -f CP1252 -t UTF-8"),
+    "how to mend latin-1": ("a.csv", "a,b\nJosé,1\n".encode("latin-1"), "data.encoding: cp1252"),
     "late latin-1": ("a.csv", b"a,b\n" + b"1,2\n" * 9999 + b"\xe9,1\n", "bytes that are no UTF-8"),
-    "UTF-16": ("a.csv", "a,b\nJosé,1\n".encode("utf-16"), "written in UTF-16. Save it as UTF-8"),
+    "UTF-16": (
+        "a.csv",
+        "a,b\nJosé,1\n".encode("utf-16"),
+        "written in UTF-16. Say so: data.encoding: utf-16",
+    ),
     "UTF-16 bare": ("a.csv", "a,b\nJosé,1\n".encode("utf-16-le"), "written in UTF-16"),
     "unquoted decimals": ("a.csv", b"a,b\n1,secret\n1,12,50\n", "line 3 has 3 fields and the head"),
     "longer rows": ("a.csv", b"a,b\n1,2,3\n", "rows longer than its header"),
@@ -67,23 +72,102 @@ def test_an_unreadable_file_is_named_and_not_quoted(tmp_path, name, content, mes
     assert "José" not in str(caught.value) and "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "mended"),
-    [
-        ("a,b\nJosé,1\n".encode("cp1252"), "a,b\nJosé,1\n"),
-        ("a,b\nJosé,1\n".encode("utf-16"), "a,b\nJosé,1\n"),
-        (b"sep=;\na;b;c\n1;2;3\n", "a;b;c\n1;2;3\n"),
-    ],
-)
-def test_the_line_that_mends_a_file_runs_as_it_stands(tmp_path, content, mended):
+ABOVE = {
+    "sep": (b"sep=;\na;b;c\n1;2;3\n", "sep=, a note to Excel"),
+    "sep of two columns": (b"sep=;\r\na;b\r\n1;2\r\n", "sep=, a note to Excel"),
+    "a title": (b"All orders of 2026\n\na;b;c\n1;2;3\n", "line 3 like the header"),
+    "two titles with separators": (b"Orders;;\nas of 1.1.;;\na;b;c\n1;2;3\n", "line 3 like the"),
+    "a title of two cells": (b"Orders;2026;;;\na;b;c;d;e\n1;2;3;4;5\n", "line 2 like the header"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), ABOVE.values(), ids=ABOVE)
+def test_the_line_that_mends_a_file_runs_as_it_stands(tmp_path, content, message):
+    """Where it lies, so that a glob or the name of a table still finds it."""
     file = tmp_path / "my exports" / "orders 'may'.csv"
     file.parent.mkdir()
     file.write_bytes(content)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read_files(file)
     subprocess.run(str(caught.value).split("or: ")[1], shell=True, check=True)
-    (made,) = (other for other in file.parent.iterdir() if other != file)
-    assert made.read_text(encoding="utf-8") == mended
+    assert read_files(file.parent / "*.csv").columns[:2] == ["a", "b"]
+    assert read_files(file.parent).rows()[0][:2] == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("cp1252", "a,b\nJosé €,1\n".encode("cp1252")),
+        ("utf-16", "a,b\nJosé €,1\n".encode("utf-16")),
+        ("cp1252", "a,b\nJosé €,1\n".encode()),  # what is UTF-8 is read as such
+        ("cp1252", "\ufeffa,b\nJosé €,1\n".encode()),
+        (None, "\ufeffa,b\nJosé €,1\n".encode()),
+    ],
+)
+def test_what_is_no_utf_8_is_read_as_stated(tmp_path, encoding, content):
+    file = tmp_path / "a.csv"
+    file.write_bytes(content)
+    assert read_files(file, encoding).rows() == [("José €", "1")]
+
+
+def test_what_is_not_of_the_stated_encoding_either_is_refused(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"a,b\nsecret\x81,1\n")
+    with pytest.raises(DataError, match="bytes that are no cp1252 either") as caught:
+        read_files(file, "cp1252")
+    assert "secret" not in str(caught.value)
+
+
+def test_names_lose_the_blanks_around_them_and_empty_columns_without_one_are_left_out(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a; b ;\u00a0c;;\n1;2;3;;\n4;5;6;;\n")
+    assert read_files(file).columns == ["a", "b", "c"]
+    assert read_files(file).rows() == [("1", "2", "3"), ("4", "5", "6")]
+    assert to_our_names("order_lines", read_files(file), {"sku": " b "})["sku"].to_list() == [
+        "2",
+        "5",
+    ]
+    file.write_text("a;;b\n1;2;3\n")
+    with pytest.raises(DataError, match="column 2 has no name and is not empty"):
+        read_files(file)
+
+
+def test_a_column_that_some_files_lack_is_told_or_refused(tmp_path):
+    head = "order_id,line_id,customer_id,occurred_at,sku,quantity"
+    (tmp_path / "o-1.csv").write_text(f"{head},cost\n1,1,a,2024-01-01,x,1,5\n")
+    (tmp_path / "o-2.csv").write_text(f"{head},unit_price\n2,1,a,2024-01-02,x,1,5\n")
+    log = ppi_ml.load(str(tmp_path / "o-*.csv"))
+    assert (
+        "order_lines: o-1.csv: no column unit_price, so it is unknown there; other files of the "
+        "table have it, and not cost"
+    ) in log.report.notes
+    assert not [note for note in log.report.notes if "o-2.csv" in note]  # nobody reads the cost
+    (tmp_path / "o-3.csv").write_text(
+        f"{head.replace('customer_id', 'client')}\n3,1,a,2024-01-03,x,1\n"
+    )
+    with pytest.raises(
+        DataError, match=r"o-3\.csv: no column customer_id; .* and not client\. Give"
+    ):
+        ppi_ml.load(str(tmp_path / "o-*.csv"))
+    settings = {"source": "files", "currency": "EUR", "tables": {"order_lines": {
+        "path": str(tmp_path / "o-[12].csv"), "columns": {"unit_price": "cost"}}}}  # fmt: skip
+    log = inputs.load_log(DataSettings(**settings))
+    told = [note for note in log.report.notes if "o-2.csv: no column cost (unit_price)" in note]
+    assert len(told) == 1
+
+
+def test_the_encoding_is_stated_in_python_and_in_a_config(tmp_path):
+    head = "order_id,line_id,customer_id,occurred_at,sku,quantity"
+    file = tmp_path / "order_lines.csv"
+    file.write_bytes(f"{head}\n1,1,a,2024-01-01,Grüntee,1\n".encode("cp1252"))
+    log = ppi_ml.load(str(file), encoding="cp1252")
+    assert log.order_lines["sku"].tolist() == ["Grüntee"]
+    same = inputs.load_log(DataSettings(source="files", path=str(tmp_path), encoding="cp1252"))
+    assert same.order_lines["sku"].tolist() == ["Grüntee"]
+    with pytest.raises(UsageError, match="encoding: expected the name of an encoding"):
+        ppi_ml.load(str(file), encoding="cp99999")
+    with pytest.raises(ValueError, match="expected the name of an encoding, such as cp1252"):
+        DataSettings(source="files", path=str(tmp_path), encoding="base64")
 
 
 @pytest.mark.parametrize("path", ["gone.csv", "gone-*.csv", "."])

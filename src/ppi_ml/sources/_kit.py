@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ppi_ml.csv_trouble import trouble
+from ppi_ml.customer_columns import of_table
 from ppi_ml.errors import ConfigError, DataError
+from ppi_ml.intake import RawTable
 from ppi_ml.respelling import respelled
 from ppi_ml.schema import table_named
 from ppi_ml.sources import _flat_cells
+from ppi_ml.sources._csv import read_csv
 from ppi_ml.written_as import WrittenAs
 
 if TYPE_CHECKING:
+    from ppi_ml.config import DataSettings, TableSettings
     from ppi_ml.exclude_rule import ExcludeRule
 
 _NO_RULES: Mapping[str, ExcludeRule] = MappingProxyType({})
 _PARQUET, _CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt")
-_SEPARATORS = ",;\t|"
+_MOST_NAMED = 3
 _NO_COLUMNS = pl.Schema()
 _SAY = "say where they lie in the config, or with --set data.path=..."
 
@@ -33,21 +36,88 @@ def lacks_path(source: str, what: str) -> ConfigError:
     return ConfigError(f"data.path: the source {source} needs the path of {what}; {_SAY}")
 
 
-def read_files(path: str | Path) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Parts:
+    """The rows of all files of a table; `lacking` column of some files -> those without it."""
+
+    frame: pl.DataFrame
+    lacking: Mapping[str, frozenset[Path]]
+
+    def uneven(self, table: str, columns: Mapping[str, str]) -> tuple[str, ...]:
+        """Notes on columns of a table that are read and that some of the files lack.
+
+        `columns` maps our names to theirs. `DataError` for a column that is required: no row of
+        such a file could be used.
+        """
+        notes = []
+        for name, required in _asked(table).items():
+            theirs = columns.get(name, name)
+            files = self.lacking.get(theirs)
+            if not files:
+                continue
+            called = theirs if theirs == name else f"{theirs} ({name})"
+            said = f"{table}: {_some(file.name for file in files)}: no column {called}"
+            instead = [n for n, without in self.lacking.items() if not without & files]
+            others = "other files of the table have it"
+            others += f", and not {_some(instead)}" if instead else ""
+            if required:
+                raise DataError(f"{said}; {others}. Give the column one name in all of them")
+            notes.append(f"{said}, so it is unknown there; {others}")
+        return tuple(notes)
+
+
+def _asked(table: str) -> dict[str, bool]:
+    """The columns that are read of a table, and whether it must have them."""
+    flat = {name: name in _flat_cells.REQUIRED for name in _flat_cells.KINDS}
+    if table == "flat":
+        return flat
+    own = {column.name: column.required for column in table_named(table).columns}
+    return {**flat, **own} if table == "order_lines" else own
+
+
+def _some(names: Iterable[str]) -> str:
+    named = sorted(names)
+    more = f" and {len(named) - _MOST_NAMED:,} more" if len(named) > _MOST_NAMED else ""
+    return f"{', '.join(named[:_MOST_NAMED])}{more}"
+
+
+def read_table(name: str, table: TableSettings, settings: DataSettings) -> RawTable:
+    """One table of `data.tables` under our names, as the contract writes; it must have a path."""
+    parts = read_parts(str(table.path), settings.encoding)
+    further = of_table(name, settings.segments)
+    frame = to_our_names(name, parts.frame, table.columns, table.constants, further)
+    frame = as_we_write(name, frame, table.written, settings.exclude, table.constants)
+    notes = parts.uneven(name, table.columns)
+    return RawTable(frame, table.granularity, origin=str(table.path), settings=name, notes=notes)
+
+
+def read_files(path: str | Path, encoding: str | None = None) -> pl.DataFrame:
     """All rows of a file, of a glob such as `orders-*.csv`, or of a (partitioned) folder.
 
-    CSV is read as text, so that ids keep their leading zeros. Files are read in the order of their
-    names; parts of a path such as `month=3` become columns. `DataError` if nothing can be read.
+    CSV is read as text, so that ids keep their leading zeros; `encoding` is that of files that are
+    no UTF-8. Files are read in the order of their names; parts of a path such as `month=3` become
+    columns. `DataError` if nothing can be read.
     """
+    return read_parts(path, encoding).frame
+
+
+def read_parts(path: str | Path, encoding: str | None = None) -> Parts:
+    """The same with what some of the files lack."""
     files, root = _files(Path(path).expanduser())
-    frames = [_partition(_read_file(file), file.relative_to(root)) for file in files]
+    frames = [_partition(_read_file(file, encoding), file.relative_to(root)) for file in files]
+    names = dict.fromkeys(name for frame in frames for name in frame.columns)
+    lacking = {
+        name: frozenset(f for f, one in zip(files, frames, strict=True) if name not in one.columns)
+        for name in names
+    }
     try:
-        return pl.concat(frames, how="diagonal_relaxed")
+        whole = pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"{path}: the {len(files)} files do not fit together: one column holds text in one of "
             "them and something else in another"
         ) from error
+    return Parts(whole, {name: without for name, without in lacking.items() if without})
 
 
 def read_columns(
@@ -91,6 +161,8 @@ def to_our_names(
     for name in (*columns, *(constants or {})):
         if name not in ours:
             raise DataError(f"{table}: columns: {name} is unknown{_near(name, ours)}")
+    # blanks around a name are taken off where a file is read
+    columns = {n: t if t in frame.columns else t.strip() for n, t in columns.items()}
     for name, theirs in columns.items():
         if theirs not in frame.columns:
             near = _near(theirs, frame.columns)
@@ -136,13 +208,6 @@ def as_we_write(
     return respelled(frame, {name: kinds[name] for name in kinds if name not in stated}, how)
 
 
-def check_names(names: Sequence[str], where: str) -> None:
-    """`DataError` if two columns have one name."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{where}: several columns are named {', '.join(twice)}; rename them")
-
-
 def _near(name: str, names: Sequence[str]) -> str:
     near = get_close_matches(name, names, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -167,39 +232,16 @@ def _is_table(file: Path) -> bool:
     return file.suffix.lower() in (*_PARQUET, *_CSV)
 
 
-def _read_file(file: Path) -> pl.DataFrame:
-    kind = file.suffix.lower()
+def _read_file(file: Path, encoding: str | None) -> pl.DataFrame:
     if not _is_table(file):
         raise DataError(f"{file}: expected a name that ends in .csv, .tsv, .txt or .parquet")
     try:
-        return pl.read_parquet(file) if kind in _PARQUET else _read_csv(file)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
-        # The reader's own words may quote a cell, so they are left out.
-        expected = "Parquet" if kind in _PARQUET else "CSV in UTF-8 with a header"
-        known = kind in _CSV and not isinstance(error, OSError)
-        if known and (why := trouble(file, _separator(file))):
-            raise DataError(f"{file}: cannot be read as {expected}: {why}") from error
-        raise DataError(
-            f"{file}: cannot be read as {expected}; it may be damaged, empty, in another encoding, "
-            "or have rows longer than its header"
-        ) from error
-
-
-def _read_csv(file: Path) -> pl.DataFrame:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        separator = _separator_of(lines.readline())
-        lines.seek(0)
-        check_names(next(csv.reader(lines, delimiter=separator), []), str(file))
-    return pl.read_csv(file, separator=separator, infer_schema=False)
-
-
-def _separator(file: Path) -> str:
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        return _separator_of(lines.readline())
-
-
-def _separator_of(head: str) -> str:
-    return max(_SEPARATORS, key=head.count)
+        if file.suffix.lower() in _CSV:
+            return read_csv(file, encoding)
+        return pl.read_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        expected = "CSV" if file.suffix.lower() in _CSV else "Parquet"
+        raise DataError(f"{file}: cannot be read as {expected}; it may be damaged") from error
 
 
 def _partition(frame: pl.DataFrame, file: Path) -> pl.DataFrame:

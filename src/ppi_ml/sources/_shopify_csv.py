@@ -39,13 +39,14 @@ _SPACED = re.compile(r" (?=[+-]\d{2}:?\d{2}$)")
 Row = dict[str, str | None]
 
 
-def orders(file: Path) -> Iterator[dict[str, Any]]:
+def orders(file: Path, encoding: str | None = None) -> Iterator[dict[str, Any]]:
     """Every order of one file, a copy of it included where the file holds it twice.
 
-    One that lacks its first row, because a file was cut in two, is marked as `beheaded`.
+    One that lacks its first row, because a file was cut in two, is marked as `beheaded`. `encoding`
+    is that of a file that is no UTF-8.
     `DataError` if the file is no order export.
     """
-    frame = _needed(read_files(file), file)
+    frame = _needed(read_files(file, encoding), file)
     headed = not frame.select(pl.all_horizontal(pl.col(_HEAD).is_null().all())).item()
     numbered = frame.with_row_index("row")
     frame = numbered.sort(pl.col("row").min().over("Name"), "row").drop("row")

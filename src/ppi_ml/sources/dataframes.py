@@ -14,8 +14,9 @@ from ppi_ml.declare import Source
 from ppi_ml.errors import UsageError
 from ppi_ml.intake import RawTable
 from ppi_ml.respelling import mixed
+from ppi_ml.sources._csv import check_names
 from ppi_ml.sources._flat_cells import renamed
-from ppi_ml.sources._kit import as_we_write, check_names, read_files, to_our_names
+from ppi_ml.sources._kit import as_we_write, read_parts, to_our_names
 from ppi_ml.written_as import WrittenAs
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ def raw_tables(
     segments: Sequence[str] = (),
     written: Mapping[str, WrittenAs] = _AS_EVER,
     rules: Mapping[str, ExcludeRule] = _NO_RULES,
+    encoding: str | None = None,
 ) -> dict[str, RawTable]:
     """Raw tables from frames, paths or globs by table name; one alone is the order lines.
 
     `columns` maps, per table, our column names to theirs; `segments` names columns of customers
     beside those of the schema; `written` says per table how its text is written, `rules` which rows
     are left out later. What is said of "flat" is of the order lines, if these are a flat table; of
-    it "order_lines" may say how it is written, too. The frames are not changed.
+    it "order_lines" may say how it is written, too; `encoding` is that of files that are no UTF-8.
+    The frames are not changed.
     `UsageError` for what is neither a frame nor a path; `DataError` for what cannot be read.
     """
     named = tables if isinstance(tables, Mapping) else {"order_lines": tables}
@@ -59,7 +62,8 @@ def raw_tables(
         raise UsageError(f"dates, decimal: no such table was given: {', '.join(unknown)}")
     raw = {}
     for name, table in named.items():
-        frame = _frame(name, table)
+        parts = read_parts(table, encoding) if isinstance(table, str | Path) else None
+        frame = _frame(name, table) if parts is None else parts.frame
         origin = "" if not isinstance(table, str | Path) else str(table)
         theirs, further = columns.get(name, {}), of_table(name, segments)
         ours = to_our_names(name, frame, theirs, further=further)
@@ -68,7 +72,9 @@ def raw_tables(
             ours, settings = renamed(ours, as_flat), "flat"
             how = WrittenAs(of_flat.dates or how.dates, of_flat.decimal or how.decimal)
         ours = as_we_write(name, ours, how, rules)
-        raw[name] = RawTable(ours, origin=origin, settings=settings)
+        mapped = {**theirs, **(as_flat if settings == "flat" else {})}
+        notes = () if parts is None else parts.uneven(settings, mapped)
+        raw[name] = RawTable(ours, origin=origin, settings=settings, notes=notes)
     return raw
 
 
@@ -81,8 +87,6 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 
 
 def _frame(name: str, table: object) -> pl.DataFrame:
-    if isinstance(table, str | Path):
-        return read_files(table)
     if isinstance(table, pl.LazyFrame):
         return table.collect()
     if isinstance(table, pl.DataFrame):

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.intake import RawTable
-from ppi_ml.sources._kit import as_we_write, read_files, to_our_names
+from ppi_ml.sources._kit import read_table
 from ppi_ml.table_files import left_alone, tables_of
 
 if TYPE_CHECKING:
@@ -21,13 +20,8 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 
     `UsageError`, `ConfigError` or `DataError` if one is not there or cannot be read.
     """
-    tables, named = {}, tables_of(settings)
-    for name, table in named.items():
-        path = str(table.path)
-        further = of_table(name, settings.segments)
-        frame = to_our_names(name, read_files(path), table.columns, table.constants, further)
-        frame = as_we_write(name, frame, table.written, settings.exclude, table.constants)
-        tables[name] = RawTable(frame, table.granularity, origin=path, settings=name)
+    named = tables_of(settings)
+    tables = {name: read_table(name, table, settings) for name, table in named.items()}
     place = None if settings.path is None else Path(settings.path).expanduser()
     if place is not None and place.is_dir():
         others = left_alone(place, (table.path for table in named.values()))

@@ -14,7 +14,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ppi_ml.customer_columns import of_table
 from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.instants import parse_zone
@@ -22,7 +21,7 @@ from ppi_ml.intake import RawTable
 from ppi_ml.schema import TABLES
 from ppi_ml.sources import _flat_cells, _flat_dates, _flat_events
 from ppi_ml.sources._flat_cells import is_flat, renamed
-from ppi_ml.sources._kit import as_we_write, read_files, to_our_names
+from ppi_ml.sources._kit import as_we_write, read_parts, read_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,14 +90,11 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
 
     Other tables of `data.tables` are read beside it, as the source `files` does.
     """
-    raw = {}
-    for name, table in settings.tables.items():
-        if name == "flat" or table.path is None:
-            continue
-        further = of_table(name, settings.segments)
-        frame = to_our_names(name, read_files(table.path), table.columns, table.constants, further)
-        frame = as_we_write(name, frame, table.written, settings.exclude, table.constants)
-        raw[name] = RawTable(frame, table.granularity, origin=table.path, settings=name)
+    raw = {
+        name: read_table(name, table, settings)
+        for name, table in settings.tables.items()
+        if name != "flat" and table.path is not None
+    }
     lines = split(
         _flat_table(settings), zone=settings.timezone, lags=settings.lags, rules=settings.exclude
     )
@@ -135,12 +131,14 @@ def _flat_table(settings: DataSettings) -> RawTable:
     path = settings.path if stated is None or stated.path is None else stated.path
     if path is None:
         raise ConfigError("data.path: the source flat needs the path of the flat table")
-    frame = read_files(path)
+    parts = read_parts(path, settings.encoding)
     if stated is None:
-        return RawTable(frame, origin=path, settings="flat")
-    frame = renamed(frame, stated.columns, stated.constants)
+        notes = parts.uneven("flat", {})
+        return RawTable(parts.frame, origin=path, settings="flat", notes=notes)
+    frame = renamed(parts.frame, stated.columns, stated.constants)
     frame = as_we_write("flat", frame, stated.written, settings.exclude, stated.constants)
-    return RawTable(frame, stated.granularity, origin=path, settings="flat")
+    notes = parts.uneven("flat", stated.columns)
+    return RawTable(frame, stated.granularity, origin=path, settings="flat", notes=notes)
 
 
 def _events(

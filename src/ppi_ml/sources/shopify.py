@@ -68,7 +68,8 @@ def read(settings: DataSettings) -> dict[str, RawTable]:
         raise lacks_path("shopify", f"order exports: {what} of them")
     apart, notes = Apart(), Counter[str]()
     rows = Rows(apart)
-    for order in _wanted(_newest(_files(settings.path), apart, notes), notes):
+    files, encoding = _files(settings.path), settings.encoding
+    for order in _wanted(_newest(files, encoding, apart, notes), notes):
         with _as_documented(settings.path):
             rows.add(order)
     rows.count_strangers()
@@ -123,19 +124,21 @@ def _kind(file: Path) -> str:
     return "csv" if suffix in _CSV else "json"
 
 
-def _records(file: Path) -> Iterator[tuple[str, Record]]:
+def _records(file: Path, encoding: str | None) -> Iterator[tuple[str, Record]]:
     if _kind(file) == "csv":
-        yield from (("orders", order) for order in _shopify_csv.orders(file))
+        yield from (("orders", order) for order in _shopify_csv.orders(file, encoding))
     else:
         yield from _shopify_json.records(file)
 
 
-def _newest(files: Iterable[Path], apart: Apart, notes: Counter[str]) -> Iterable[Order]:
+def _newest(
+    files: Iterable[Path], encoding: str | None, apart: Apart, notes: Counter[str]
+) -> Iterable[Order]:
     """Every order once, in its newest copy; what stands on pages of its own goes to `apart`."""
     orders: dict[object, Order] = {}
     for file in files:
         with _as_documented(str(file)):
-            for kind, record in _records(file):
+            for kind, record in _records(file, encoding):
                 if kind != "orders":
                     apart.add(kind, record)
                     continue

@@ -36,9 +36,10 @@ from ppi_ml.errors import ConfigError, DataError
 from ppi_ml.intake import RawTable
 from ppi_ml.respelling import MIXED, mixed
 from ppi_ml.schema import table_named
+from ppi_ml.sources._csv import check_names
 from ppi_ml.sources._flat_cells import COLUMNS as FLAT
 from ppi_ml.sources._flat_cells import is_flat
-from ppi_ml.sources._kit import as_we_write, check_names, to_our_names
+from ppi_ml.sources._kit import as_we_write, to_our_names
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
