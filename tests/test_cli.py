@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ppi_ml import cli
+from ppi_ml import cli, customer_list
 from ppi_ml.commands import _kit
 from ppi_ml.declare import Command
 from ppi_ml.errors import DataError, IntegrityError, UsageError
@@ -212,7 +212,7 @@ def test_days_and_ids_are_read(tmp_path):
     with pytest.raises(UsageError, match="--curve: expected whole numbers"):
         _kit.whole_numbers("--curve", "7,x")
     (tmp_path / "ids.txt").write_text("007\n\n b \n")
-    assert _kit.ids_in(tmp_path / "ids.txt") == ["007", "b"]
+    assert customer_list.ids_in(tmp_path / "ids.txt") == ["007", "b"]
 
 
 @pytest.mark.parametrize(
@@ -220,16 +220,20 @@ def test_days_and_ids_are_read(tmp_path):
     [
         (b"", r"^--ids: .*ids\.txt names nobody; expected one id a line"),
         (b"\xef\xbb\xbf\n \n", "names nobody"),
+        ("customer_id\nJos\n".encode("utf-16"), r"^--ids: .* it is written in UTF-16.*iconv"),
+        ("Jos\n".encode("utf-16-le"), "written in UTF-16"),
+        (b"K1;Jos\nK2;Ann\n", "expected a column customer_id, or one id a line"),
+        (b'customer_id\n"' + b"Jos\n" * 50_000, "a quote is opened and not closed again"),
         (
             "Jos\xe9\n".encode("latin-1"),
-            r"^--ids: .*ids\.txt cannot be read as UTF-8; expected text",
+            r"^--ids: .*ids\.txt: an id is no plain text, and it holds bytes that are no UTF-8",
         ),
     ],
 )
 def test_a_file_of_ids_that_names_nobody_or_is_no_text_is_refused(tmp_path, content, told):
     (tmp_path / "ids.txt").write_bytes(content)
     with pytest.raises(UsageError, match=told) as caught:
-        _kit.ids_in(tmp_path / "ids.txt")
+        customer_list.ids_in(tmp_path / "ids.txt")
     assert "Jos" not in str(caught.value)
 
 

@@ -469,19 +469,49 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path, kind):
         ("x.csv", "customer_id\n1,5\n", ["1"]),
         ("x.csv", "c1\nc2\n", ["c1", "c2"]),
         ("x", "a,b\nc\n", ["a,b", "c"]),
+        ("x.txt", "\ufeffCustomer_ID;Name\r\nc2;a, b; c\r\nc1;\r\nc2;d\r\n", ["c2", "c1"]),
+        ("x.csv", "customer,runout\nc1,2020-02-01\n", ["c1"]),
+        ("x.csv", '"name"\t"customer_id"\n"two\nlines"\t"c1"\n', ["c1"]),
     ],
-)
+)  # fmt: skip
 def test_ids_are_read_line_by_line_or_from_their_column(tmp_path, name, text, found):
-    (tmp_path / name).write_text(text)
-    assert customer_list.read(tmp_path / name).ids.to_list() == found
+    (tmp_path / name).write_text(text, newline="")
+    assert customer_list.ids_in(tmp_path / name) == found
+    assert customer_list.read(tmp_path / name).ids.to_list() == sorted(found)
+
+
+def test_names_in_another_encoding_beside_plain_ids_do_no_harm(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("customer_id;Name\r\nc2;Jos\xe9 \x85\r\nc1;M\xfcller\r\n".encode("latin-1"))
+    assert customer_list.ids_in(path) == ["c2", "c1"]
+    path.write_bytes("customer_id;Name\r\nm\xfcller;c1\r\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"an id is no plain text.*iconv -f CP1252") as caught:
+        customer_list.ids_in(path)
+    assert "ller" not in str(caught.value)
+
+
+def test_score_and_forget_read_one_list_alike(runs, trained, make_shop, tmp_path):
+    path, out = tmp_path / "ids.csv", tmp_path / "scores.csv"
+    path.write_text(f"\ufeffcustomer_id;Name\r\nc3;M\r\n{NOBODY};N\r\n", newline="")
+    exported(make_shop(seed=1, customers=400, quitters=True), tmp_path / "events")
+    scored = CliRunner().invoke(cli.app(), [
+        "score", "--model", str(trained[0].bundle), "--data", str(tmp_path / "events"), "--cutoff",
+        "end", "--out", str(out), "--ids", str(path), "--allow-stale", "--json", "--quiet",
+    ])  # fmt: skip
+    assert scored.exit_code == 0, scored.output
+    assert pd.read_csv(out)["customer_id"].tolist() == ["c3", NOBODY]
+    told = json.loads(scored.stdout)["notes"]
+    assert "1 of 2 ids asked for are in no table of this log" in told
+    forgot = json.loads(forget("--ids", path, "--root", runs, "--json", "--dry-run").stdout)
+    assert (forgot["ids"], forgot["found"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no ids in there"),
+        ("", "names nobody; expected one id a line"),
         ("id,name\n1,ann\n", "expected a column customer_id"),
-        (None, "no s"),
+        (None, "x.csv: No such file; expected"),
     ],
 )
 def test_a_file_without_ids_is_refused(tmp_path, text, message):

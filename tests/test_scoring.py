@@ -101,6 +101,9 @@ def test_only_unknown_ids_give_the_same_columns(scorer, log):
     table = scorer.score(log, END, ids=["x", "y"], days=[7])
     assert list(table.columns) == [*COLUMNS[:7], "no_event_by_7d", *COLUMNS[7:]]
     assert table["status"].tolist() == ["no_history"] * 2
+    assert "2 of 2 ids asked for are in no table of this log" in table.attrs["notes"]
+    known = scorer.score(log, END, ids=log.customer_ids[:1].to_list())
+    assert not [note for note in known.attrs["notes"] if "asked for" in note]
 
 
 def test_an_id_twice_is_refused_without_naming_it(scorer, log):

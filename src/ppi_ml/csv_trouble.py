@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -25,18 +26,41 @@ def trouble(file: Path, separator: str, encoding: str | None = None) -> str:
 
     `encoding` is what was stated of files that are no UTF-8.
     """
-    with file.open("rb") as lines:
-        start = lines.read(4)
     if not file.stat().st_size:
         return "the file is empty. Expected a header and a line per row: export it again"
-    if not is_utf8(file) or b"\0" in start:
+    if (written := _written(file)) is not None:
         if encoding is not None:
             return f"it holds bytes that are no {encoding} either. {_SAVE}"
-        if start.startswith(_UTF16) or b"\0" in start:
-            return f"it is written in UTF-16. {_stated('utf-16')}"
-        other = "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do"
-        return f"{other}. {_stated('cp1252')}"
+        return f"{written.told}. {_stated(written.setting)}"
     return _longer_row(file, separator)
+
+
+def other_encoding(file: Path) -> str:
+    """How a text that is not in UTF-8 is written, and how to convert it in its place; or empty."""
+    if (written := _written(file)) is None:
+        return ""
+    here, there = shlex.quote(str(file)), shlex.quote(f"{file}.utf8")
+    command = f"iconv -f {written.setting} -t UTF-8 {here} > {there} && mv {there} {here}"
+    return f"{written.told}. {_SAVE} in its place, or: {command}"
+
+
+class _Written(NamedTuple):
+    """What is told of an encoding, and its name."""
+
+    told: str
+    setting: str
+
+
+def _written(file: Path) -> _Written | None:
+    """The encoding that a file seems to be in; None if it is UTF-8."""
+    with file.open("rb") as lines:
+        start = lines.read(4)
+    if start.startswith(_UTF16) or b"\0" in start:
+        return _Written("it is written in UTF-16", "utf-16")
+    if not is_utf8(file):
+        told = "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do"
+        return _Written(told, "cp1252")
+    return None
 
 
 def _stated(encoding: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from ppi_ml.cells import read_id
+from ppi_ml.csv_trouble import other_encoding
 from ppi_ml.errors import UsageError
 from ppi_ml.schema import CUSTOMER_ID
 
@@ -17,6 +18,10 @@ NAMES = ("customer_id", "customer")
 """What a column of customers is called: in events and scores, and in lists for people."""
 SEPARATORS = ",;\t|"
 _WORD = re.compile(r"\w+")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+_ONE = "one id a line"
+_EXPECTED = f"{_ONE}, or CSV with a column {NAMES[0]}"
 
 
 class Customers:
@@ -55,34 +60,71 @@ class Customers:
 
 
 def read(path: str | Path) -> Customers:
-    """The customers of a file: one id a line, or CSV with a column `customer_id`.
+    """The customers of a file, as `ids_in` reads it; its errors are raised."""
+    return Customers(ids_in(path), Path(path))
 
-    `UsageError` if there is no such file, no such column, or no id.
+
+def ids_in(path: str | Path) -> list[str]:
+    """The customers that a file names, each once and in its order, as a log writes their ids.
+
+    One id a line, or CSV with a column `customer_id` or `customer` beside any others. Text that is
+    no UTF-8 is read where the ids themselves are plain, as beside names with umlauts.
+
+    Raises:
+        UsageError: there is no such file, no such column, no id, or an id in another encoding.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; expected one id a line")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: expected text in UTF-8, one id a line") from error
-    found = Customers(_ids(path, text.splitlines()), path)
-    if not len(found):
-        raise UsageError(f"{path}: no ids in there; expected one a line")
-    return found
+        found = _written(pl.Series(_ids(path, _text(path)), dtype=pl.String))
+    except OSError as error:
+        why = "No such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise UsageError(f"--ids: {path}: {why}; expected {_EXPECTED}") from None
+    named = found.drop_nulls().unique(maintain_order=True).to_list()
+    if not named:
+        raise UsageError(f"--ids: {path} names nobody; expected {_EXPECTED}")
+    if _UNREADABLE in "".join(named) and (why := other_encoding(path)):
+        raise UsageError(f"--ids: {path}: an id is no plain text, and {why}")
+    return named
 
 
-def _ids(path: Path, lines: list[str]) -> list[str]:
-    head = next((line for line in lines if line.strip()), "")
+def _text(path: Path) -> str:
+    """A file as text; what is beyond ASCII in one that is no UTF-8 is marked as unreadable.
+
+    Which of the old encodings it is nobody can tell, and a guess would look for somebody else.
+    """
+    written = path.read_bytes()
+    if b"\0" in written:  # UTF-16: not even its commas can be told
+        raise UsageError(f"--ids: {path}: {other_encoding(path) or 'this is no text'}")
+    try:
+        return written.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return written.decode("ascii", errors="replace")
+
+
+def _ids(path: Path, text: str) -> list[str]:
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
+    head = lines[0] if lines else ""
     separator = max(SEPARATORS, key=head.count)
-    names = next(csv.reader([head], delimiter=separator), [])
-    if NAMES[0] in names:
-        place = names.index(NAMES[0])
-        rows = csv.reader(lines[lines.index(head) + 1 :], delimiter=separator)
-        return [cells[place] for cells in rows if len(cells) > place]
-    if path.suffix.lower() in (".csv", ".tsv") and len(names) > 1:
-        raise UsageError(f"{path}: expected a column {NAMES[0]}, or one id a line")
-    return lines
+    names = [name.strip().lower() for name in head.replace('"', "").split(separator)]
+    name = next((name for name in NAMES if name in names), None)
+    if name is None:
+        if _is_table(path, separator, lines):
+            raise UsageError(f"--ids: {path}: expected a column {NAMES[0]}, or {_ONE}")
+        return lines
+    try:
+        rows = list(csv.reader(lines, delimiter=separator))
+    except csv.Error:  # its own words may quote a cell
+        raise UsageError(f"--ids: {path}: a quote is opened and not closed again") from None
+    place = names.index(name)
+    return [cells[place] for cells in rows[1:] if len(cells) > place]
+
+
+def _is_table(path: Path, separator: str, lines: Sequence[str]) -> bool:
+    """Whether lines have several cells; an id may hold a comma, where no name says CSV."""
+    if not lines or separator not in lines[0]:
+        return False
+    named = path.suffix.lower() in (".csv", ".tsv")
+    return named or (separator != "," and len({line.count(separator) for line in lines}) == 1)
 
 
 def _written(cells: pl.Series) -> pl.Series:

@@ -19,7 +19,7 @@ from ppi_ml.instants import Cutoff
 from ppi_ml.models.curve import Curves
 from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.occasions import standing, tables_of
-from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used
+from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used, unknown_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,8 @@ class OccasionScorer(ScorerBase):
         else:
             table = pl.concat([self._part(part, days) for part in self._parts(asked)])
         frame = score_table.to_pandas(table.sort(self.model.entity.keys, nulls_last=True))
-        frame.attrs["notes"] = [*asked.notes, *not_used(log, asked.cutoff)]
+        unknown = unknown_of(log, ids)
+        frame.attrs["notes"] = [*asked.notes, *not_used(log, asked.cutoff), *unknown]
         return frame
 
     def asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> Request:

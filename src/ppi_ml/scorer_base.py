@@ -290,6 +290,17 @@ def ids_of(ids: str | Iterable[str]) -> list[str]:
     return named
 
 
+def unknown_of(log: EventLog, ids: Sequence[str] | None) -> list[str]:
+    """A note on how many of the ids asked for are in no table of the log; none if nobody is.
+
+    Who was asked for by a slip (a header, another kind of id) looks like a new customer otherwise.
+    """
+    missing = len(set(ids or ()) - set(log.customer_ids))
+    if not missing:
+        return []
+    return [f"{missing:,} of {len(ids or ()):,} ids asked for are in no table of this log"]
+
+
 def not_used(log: EventLog, cutoff: Cutoff) -> list[str]:
     """Notes on what became known too late for the cutoff: events, and denials among them."""
     dated = [table.frame for table in log.tables.values() if table.dated]

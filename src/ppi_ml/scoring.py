@@ -41,7 +41,7 @@ from ppi_ml.models.curve import Curves
 from ppi_ml.models.readings import Asked, Nudge
 from ppi_ml.occasion_scoring import OccasionScorer
 from ppi_ml.runs import Run
-from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used
+from ppi_ml.scorer_base import Prediction, Request, ScorerBase, ids_of, not_used, unknown_of
 from ppi_ml.snapshot import Past
 from ppi_ml.snapshots import Wanted
 
@@ -123,7 +123,8 @@ class Scorer(ScorerBase):
             parts = (self._part(part, days, everyone=everyone) for part in self._parts(asked))
             table = pl.concat(parts).sort(self.model.entity.keys)
         frame = score_table.to_pandas(table)
-        frame.attrs["notes"] = [*asked.notes, *not_used(log, asked.cutoff)]
+        unknown = unknown_of(log, ids)
+        frame.attrs["notes"] = [*asked.notes, *not_used(log, asked.cutoff), *unknown]
         return frame
 
     def score_parts(

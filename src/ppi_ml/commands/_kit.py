@@ -157,28 +157,6 @@ def _opened(
     return stack.enter_context(path.open("wb"))
 
 
-def ids_in(path: Path) -> list[str]:
-    """The customers that the file of --ids names, one a line.
-
-    `UsageError` if it is not there, is no text in UTF-8, or names nobody.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"--ids: {path}: {error.strerror}") from None
-    except UnicodeDecodeError:  # its own words quote a line
-        raise UsageError(
-            f"--ids: {path} cannot be read as UTF-8; expected text with one id a line, so save it "
-            "as UTF-8 (a spreadsheet calls it CSV UTF-8)"
-        ) from None
-    named = [line.strip() for line in text.splitlines() if line.strip()]
-    if not named:
-        raise UsageError(
-            f"--ids: {path} names nobody; expected one id a line, or leave --ids out to score all"
-        )
-    return named
-
-
 def whole_numbers(option: str, text: str) -> tuple[int, ...]:
     """The numbers of an option such as 7,14,30."""
     parts = [part.strip() for part in text.split(",") if part.strip()]

@@ -29,7 +29,10 @@ def run(
     ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="parquet, csv or jsonl.")] = None,
     curve: Annotated[str, typer.Option(help="Days such as 7,14,30: P(no event by then).")] = "",
-    ids: Annotated[Path | None, typer.Option(help="Only these customers, one id a line.")] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Only these: one id a line, or CSV with a column customer_id."),
+    ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Not only the eligible.")] = False,
     explain: Annotated[
         int, typer.Option(min=0, help="Add so many reasons to each score; slow.", metavar="N")
@@ -53,7 +56,7 @@ def run(
     """
     _kit.limit_threads(threads)
     written, days = _kit.format_of(out, kind), _kit.whole_numbers("--curve", curve)
-    wanted = None if ids is None else _kit.ids_in(ids)
+    wanted = None if ids is None else _wanted(ids)
     if wanted is not None and everyone:
         raise UsageError("--ids and --all: give one of them")
     import polars as pl
@@ -109,6 +112,12 @@ def run(
     _kit.write_table(table, out, written)
     counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}
     _say(out, counts, table.attrs["notes"], progress, json)
+
+
+def _wanted(ids: Path) -> list[str]:
+    from ppi_ml import customer_list
+
+    return customer_list.ids_in(ids)
 
 
 def _say(
