@@ -137,7 +137,8 @@ def test_they_are_in_no_file_afterwards_and_everybody_else_is(runs, ids):
     assert not [name for name in GONE if f"| {name} |" in page]
     changed = {name for name, sha in seen_in(runs).items() if untouched[name] != sha}
     assert changed == {str((runs / path).relative_to(runs)) for path in rows}
-    assert answer["unread"] == answer["damaged"] == []
+    rest = ("unread", "nameless", "damaged", "encoded")
+    assert [answer[name] for name in rest] == [[]] * 4
 
 
 def test_what_stays_in_a_table_is_what_was_there(runs, ids):
@@ -346,7 +347,7 @@ def test_lines_of_json_without_the_column_that_must_be_there_are_refused(tmp_pat
     path.write_text('{"client": "c3"}\n\n')
     with pytest.raises(DataError, match="no line has a customer_id to tell whose it is"):
         search(path, Customers(["c3"]), "customer_id")
-    assert search(path, Customers(["c3"])) == Found(0, 0)
+    assert search(path, Customers(["c3"])) is None
     path.write_text("\n")
     assert search(path, Customers(["c3"]), "customer_id") == Found(0, 0)
 
@@ -356,7 +357,9 @@ def test_a_file_without_customers_is_no_business_of_ours(tmp_path):
     pl.DataFrame({"sku": ["c3"]}).write_parquet(tmp_path / "x.parquet")
     (tmp_path / "empty.csv").write_text("")
     before = seen_in(tmp_path)
-    assert erasure.forget(Customers(["c3"]), tmp_path).files == {}
+    done = erasure.forget(Customers(["c3"]), tmp_path)
+    assert done.files == {}
+    assert done.nameless == (str(tmp_path / "x.csv"), str(tmp_path / "x.parquet"))
     assert search(tmp_path / "x.csv", Customers(["c3"])) is None
     assert seen_in(tmp_path) == before
 
@@ -383,12 +386,85 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(tmp_path):
     (tmp_path / "ids").write_text("c3")
     ended = forget("--ids", tmp_path / "ids", "--root", tmp_path, "--json")
     assert ended.exit_code == 4
-    assert "3 files cannot be read and may still name them" in ended.stderr
+    assert "2 files cannot be read and may still name them" in ended.stderr
     answer = json.loads(ended.stdout)
-    names = ["cut.parquet", "latin.csv", "torn.jsonl"]
+    names = ["cut.parquet", "torn.jsonl"]
     assert answer["damaged"] == [str(tmp_path / name) for name in names]
+    assert [told["path"] for told in answer["encoded"]] == [str(tmp_path / "latin.csv")]
     assert answer["unread"] == [str(tmp_path / "old.pkl")]
     assert (tmp_path / "x.csv").read_text() == "customer_id\nc4\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "encoding", "from_"),
+    [
+        ("returns.csv", "Kundennummer;Grund\nc3;gefällt nicht\n", "cp1252", "CP1252"),
+        ("late.csv", "customer_id;t\n" + "c4;a\n" * 9_999 + "c3;ä\n", "cp1252", "CP1252"),
+        ("marked.csv", "customer_id;t\nc3;a\n", "utf-16", "UTF-16"),
+        ("bare.csv", "customer_id;t\nc3;a\n", "utf-16-le", "UTF-16"),
+        ("page.md", "| customer |\n| -- |\n| c3 |\nä\n", "latin-1", "CP1252"),
+        ("rows.jsonl", '{"customer_id": "c3", "t": "ä"}\n', "latin-1", "CP1252"),
+    ],
+)
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_a_text_in_another_encoding_is_told_with_the_way_to_convert_it(
+    tmp_path, name, text, encoding, from_, how
+):
+    path = tmp_path / "it's" / name
+    path.parent.mkdir()
+    path.write_bytes(text.encode(encoding))
+    (tmp_path / "ids").write_text("c3")
+    ended = forget("--ids", tmp_path / "ids", "--root", path.parent, *how)
+    assert ended.exit_code == 4
+    assert f"not in UTF-8 (1):\n  {path}" in ended.stdout
+    assert "1 files are not in UTF-8, were not looked into and may still name them" in ended.stderr
+    assert "0 found, 1 in no table that was looked into" in ended.stdout
+    assert f"iconv -f {from_} -t UTF-8 " in ended.stderr
+    assert not [word for word in ("delete", "damaged") if word in ended.output]
+    assert path.read_bytes() == text.encode(encoding)
+    if from_ == "CP1252":
+        command = ended.stderr.strip().split(", or: ")[1]
+        subprocess.run(["sh", "-c", command], check=True)
+        assert [p.name for p in path.parent.iterdir()] == [name]
+        assert path.read_text() == text
+        assert forget("--ids", tmp_path / "ids", "--root", path.parent, *how).exit_code == 0
+
+
+def test_tables_that_do_not_say_whose_their_rows_are_are_listed(tmp_path):
+    """But for our own that hold nobody: the tables of products and stock, a simulator's truth."""
+    root = tmp_path / "root"
+    (root / "shop/truth").mkdir(parents=True)
+    (root / "shop/truth/truth.json").write_text("{}")
+    pl.DataFrame({"content_tag": ["a"], "effect": [1]}).write_parquet(root / "shop/truth/t.parquet")
+    (root / "products.csv").write_text("sku,category\ns,tea\n")
+    pl.DataFrame({"sku": ["s"], "occurred_at": ["2020-01-01"]}).write_parquet(
+        root / "stock.parquet"
+    )
+    (root / "page.md").write_text("| n |\n| -- |\n| 1 |\n")
+    (root / "blank.jsonl").write_text("\n")
+    ours = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+    strange = {
+        "marketing.csv": "Kundennummer;Score\nc3;0,5\n",
+        "other/products.csv": "sku,Kundennummer\ns,c3\n",
+        "rows.jsonl": '{"Kunde": "c3"}\n["c3"]\n',
+    }
+    for name, text in strange.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    for i in range(30):
+        pl.DataFrame({"Kunde": ["c3"]}).write_parquet(root / f"z{i:02}.parquet")
+    (tmp_path / "ids").write_text("c3")
+    ended = forget("--ids", tmp_path / "ids", "--root", root, "--json", "--quiet")
+    assert ended.exit_code == 0, ended.output
+    answer = json.loads(ended.stdout)
+    found = {path.removeprefix(f"{root}/") for path in answer["nameless"]}
+    assert found == {*strange, *(f"z{i:02}.parquet" for i in range(30))}
+    assert answer["not_looked_into"] == len(found)
+    assert not found & set(ours)
+    text = forget("--ids", tmp_path / "ids", "--root", root).stdout
+    assert "not looked into: no column customer_id or customer (33):\n" in text
+    assert "  and 13 more; --json lists all" in text
+    assert "0 found, 1 in no table that was looked into" in text
 
 
 def test_damage_that_shows_only_when_rewriting_leaves_the_file_and_is_told(tmp_path):
@@ -686,6 +762,74 @@ def test_a_config_of_a_folder_names_all_its_tables(make_shop, tmp_path, ids):
         "returns.csv",
         "consents.csv",
     }
+
+
+STRANGE = "Bestellnummer;Kundennummer;Datum\nB1;c3;2025-01-01\n"
+
+
+@pytest.mark.parametrize("more", ["", "products.csv", "README.md", "empty.csv", "rows.jsonl"])
+@pytest.mark.parametrize("how", [(), ("--dry-run",), ("--json",)])
+def test_a_folder_of_which_nothing_can_be_looked_into_is_refused(tmp_path, ids, more, how):
+    """It would be the answer that nobody is in there."""
+    folder, root = tmp_path / "events", tmp_path / "root"
+    folder.mkdir()
+    root.mkdir()
+    (root / "scores.csv").write_text("customer_id\nc3\n")
+    (folder / "orders.csv").write_text(STRANGE)
+    if more:
+        texts = {"products.csv": "sku\ns1\n", "rows.jsonl": '{"Kunde": "c3"}\n'}
+        (folder / more).write_text(texts.get(more, ""))
+    before = seen_in(tmp_path)
+    ended = forget("--ids", ids, "--root", root, "--data", folder, *how)
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert f"{folder}: none of its {2 if more else 1} tables was looked into" in ended.stderr
+    assert "such as order_lines.csv (ppi-ml schema lists them)" in ended.stderr
+    assert "order_lines: {path: FILE, columns: {customer_id: YOUR_COLUMN}}" in ended.stderr
+    assert not [word for word in (*GONE, "Kundennummer", "B1") if word in ended.stderr]
+    assert seen_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("as_config", [False, True])
+def test_what_else_lies_in_a_folder_of_events_is_listed(make_shop, tmp_path, ids, as_config):
+    data = folder = exported(make_shop(), tmp_path / "events")
+    for name in ("orders.csv", "returns.xlsx", "more/orders.json", ".hidden", "shop.yaml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(STRANGE)
+    pl.DataFrame({"sku": ["s1"], "Farbe": ["rot"]}).write_csv(folder / "products.csv")
+    if as_config:
+        data = tmp_path / "config.yaml"
+        about = {"source": "files", "path": str(folder)}
+        data.write_text(json.dumps({"data": about, "target": {"name": "churn"}}))
+    (tmp_path / "root").mkdir()
+    ended = forget("--ids", ids, "--root", tmp_path / "root", "--data", data, "--json")
+    assert ended.exit_code == 0, ended.output
+    answer = json.loads(ended.stdout)
+    told = {p.removeprefix(f"{folder}/") for p in (*answer["unread"], *answer["nameless"])}
+    assert told == {"orders.csv", "returns.xlsx", "more/orders.json"}
+    assert answer["found"] == 4
+
+
+def test_a_folder_of_parts_that_say_whose_they_are_needs_no_names(tmp_path, ids):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (folder / "2024.csv").write_text("customer_id,order_id\nc3,1\nc4,2\n")
+    (tmp_path / "root").mkdir()
+    assert forget("--ids", ids, "--root", tmp_path / "root", "--data", folder).exit_code == 0
+    assert (folder / "2024.csv").read_text() == "customer_id,order_id\nc4,2\n"
+
+
+def test_events_below_the_root_are_read_as_their_config_says(tmp_path, ids, monkeypatch):
+    """Whatever way leads there: here the config names the file from where we stand."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "orders.csv").write_text(STRANGE)
+    table = {"path": "orders.csv", "columns": {"customer_id": "Kundennummer"}}
+    data = {"source": "files", "tables": {"order_lines": table}}
+    (tmp_path / "c.yaml").write_text(json.dumps({"data": data, "target": {"name": "churn"}}))
+    ended = forget("--ids", ids, "--root", tmp_path, "--data", "c.yaml", "--json")
+    assert ended.exit_code == 0, ended.output
+    answer = json.loads(ended.stdout)
+    assert (answer["rows"], answer["nameless"]) == (1, [])
+    assert "c3" not in (tmp_path / "orders.csv").read_text()
 
 
 def test_one_file_of_events(tmp_path, ids):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ import polars as pl
 
 from ppi_ml import run_outs, spreadsheet
 from ppi_ml.bundle import MANIFEST
-from ppi_ml.customer_list import Customers
+from ppi_ml.customer_list import NAMES, Customers
 from ppi_ml.errors import IntegrityError, UsageError
-from ppi_ml.event_files import files_of
+from ppi_ml.event_files import EventFiles, files_of, holds_nobody
 from ppi_ml.progress import Progress
-from ppi_ml.row_removal import SUFFIXES, Found, remove, replaced, search
+from ppi_ml.row_removal import PAGES, SUFFIXES, Found, encoding_of, remove, replaced, search
 from ppi_ml.runs import PRIVATE
 
 _LIST, _PAGE = "run_outs.csv", "run_outs.md"
@@ -31,6 +31,7 @@ _DATED = re.compile(r"^As known on (\S+)\. ", re.MULTILINE)
 _NAMELESS = (".json", ".yaml", ".yml", ".journal", ".lock", ".png", ".svg", ".gitignore")
 """What is written without a customer in it, beside bundles and the store of MLflow."""
 _STORE = "mlflow.db"
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class Forgotten:
     """What was done, or would be (`dry_run`), without an id.
 
     `asked` ids were given, `found` of them stand in a table; `files` path -> (rows removed, rows
-    left); `damaged` cannot be read, so that it may still name somebody; `unread` is of a kind that
-    is not looked into.
+    left). What may still name somebody: `damaged` cannot be read; `encoded` is no UTF-8, path ->
+    how it is written and how to convert it; `unread` is of a kind that is not looked into;
+    `nameless` are tables without a column that is called as one of customers is.
     """
 
     asked: int
@@ -62,7 +64,9 @@ class Forgotten:
     files: Mapping[str, tuple[int, int]]
     bundles: tuple[Held, ...]
     damaged: tuple[str, ...]
+    encoded: Mapping[str, str]
     unread: tuple[str, ...]
+    nameless: tuple[str, ...]
     dry_run: bool
 
     @property
@@ -77,14 +81,18 @@ class Forgotten:
             "dry_run": self.dry_run, "ids": self.asked, "found": self.found,
             "unknown": self.asked - self.found, "rows": self.rows, "files": files,
             "bundles": [asdict(held) for held in self.bundles], "damaged": list(self.damaged),
+            "encoded": [{"path": p, "why": w} for p, w in self.encoded.items()],
             "unread": list(self.unread),
+            "nameless": list(self.nameless),
+            "not_looked_into": len(self.unread) + len(self.nameless),
         }  # fmt: skip
 
     def to_text(self) -> str:
         """The answer for people."""
         verb = "would be removed" if self.dry_run else "removed"
         lines = [
-            f"{self.asked:,} ids: {self.found:,} found, {self.asked - self.found:,} in no table",
+            f"{self.asked:,} ids: {self.found:,} found, {self.asked - self.found:,} in no table"
+            f"{' that was looked into' if self._rest else ''}",
             f"{self.rows:,} rows {verb} from {len(self.files):,} files",
             *(f"  {p}: {r:,} rows, {n:,} left" for p, (r, n) in self.files.items()),
         ]
@@ -96,9 +104,23 @@ class Forgotten:
         ):  # fmt: skip
             lines += [f"{title}:"] if some else []
             lines += [f"  {h.bundle} ({h.sha256[:12]}): {h.why}" for h in some]
-        for title, paths in (("not looked into", self.unread), ("damaged", self.damaged)):
-            lines += [f"{title}:", *(f"  {path}" for path in paths)] if paths else []
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._rest])
+
+    @property
+    def _rest(self) -> list[str]:
+        """What may still name somebody, for people."""
+        return [
+            *_listed("not looked into", self.unread),
+            *_listed(f"not looked into: no column {' or '.join(NAMES)}", self.nameless),
+            *_listed("not in UTF-8", tuple(self.encoded), len(self.encoded)),
+            *_listed("damaged", self.damaged, len(self.damaged)),
+        ]
+
+
+def _listed(title: str, paths: Sequence[str], most: int = _MOST_LISTED) -> list[str]:
+    """Paths below a title; of many the first, and how many more there are."""
+    more = [f"  and {len(paths) - most:,} more; --json lists all"] if len(paths) > most else []
+    return [f"{title} ({len(paths):,}):", *(f"  {p}" for p in paths[:most]), *more] if paths else []
 
 
 def forget(
@@ -121,41 +143,74 @@ def forget(
 
     Raises:
         UsageError: there is no such folder, or events that cannot be rewritten.
-        DataError: a table of events has no column that says whose its rows are. Nothing is touched.
+        DataError: a table of events has no column that says whose its rows are, or of a folder of
+            events not one file could be looked into. Nothing is touched.
         OSError: the disk is full or refuses; what was rewritten so far stays so.
     """
     say = progress or Progress(quiet=True)
     below, links = _below(Path(root))
-    places = below | ({} if data is None else files_of(Path(data)))
+    events = EventFiles({}) if data is None else files_of(Path(data))
+    named = {path.resolve() for path in events.columns}  # whatever way leads there
+    below = {path: None for path in below if path.resolve() not in named}
+    places = below | dict(events.columns)
     bundles, paths, unread = _sorted_out(p for p in places if not _is_list(p, customers))
-    found, damaged = dict[Path, Found](), list[Path]()
-    with say.stage("looking for them", len(paths)) as step:
-        for path in paths:
-            try:
-                if (held := search(path, customers, places[path])) is not None:
-                    found[path] = held
-            except IntegrityError:
-                damaged.append(path)
-            step()
+    found, bad = _searched({path: places[path] for path in paths}, customers, say)
+    events.check(found.keys() | set(bad))
     hits = {path: held for path, held in found.items() if held.rows}
     if not dry_run:
-        with say.stage("rewriting files", len(hits)) as step:
-            for path in list(hits):
-                try:
-                    _rewrite(path, customers, places[path])
-                except IntegrityError:  # another column than that of the ids
-                    damaged.append(path)
-                    del hits[path]
-                step()
+        bad += _removed({path: places[path] for path in hits}, customers, say)
+        hits = {path: held for path, held in hits.items() if path not in bad}
+    encoded = {str(path): why for path in bad if (why := encoding_of(path))}
     return Forgotten(
         asked=len(customers),
         found=len(frozenset[str]().union(*(held.ids for held in hits.values()))),
         files={str(path): (held.rows, held.left) for path, held in hits.items()},
         bundles=tuple(_held(bundles, hits)),
-        damaged=tuple(map(str, damaged)),
-        unread=tuple(map(str, [*unread, *links])),
+        damaged=tuple(str(path) for path in bad if str(path) not in encoded),
+        encoded=encoded,
+        unread=tuple(map(str, dict.fromkeys([*unread, *links, *events.others]))),
+        nameless=tuple(
+            str(path)
+            for path in paths
+            if path not in found and path not in bad and _may_name(path, events)
+        ),
         dry_run=dry_run,
     )
+
+
+def _searched(
+    places: Mapping[Path, str | None], customers: Customers, say: Progress
+) -> tuple[dict[Path, Found], list[Path]]:
+    """(what each file holds of them, those that cannot be read); the rest says of nobody."""
+    found, bad = dict[Path, Found](), list[Path]()
+    with say.stage("looking for them", len(places)) as step:
+        for path, column in places.items():
+            try:
+                if (held := search(path, customers, column)) is not None:
+                    found[path] = held
+            except IntegrityError:
+                bad.append(path)
+            step()
+    return found, bad
+
+
+def _removed(places: Mapping[Path, str | None], customers: Customers, say: Progress) -> list[Path]:
+    """Rewrite files; returns those of which another column than that of the ids cannot be read."""
+    bad = []
+    with say.stage("rewriting files", len(places)) as step:
+        for path, column in places.items():
+            try:
+                _rewrite(path, customers, column)
+            except IntegrityError:
+                bad.append(path)
+            step()
+    return bad
+
+
+def _may_name(path: Path, events: EventFiles) -> bool:
+    """Whether a file without a column of customers is a table that may name them in another."""
+    is_page = path.suffix.lower() in PAGES  # what stands around tables is no table
+    return not is_page and not holds_nobody(path, by_name=path in events.columns)
 
 
 def _below(root: Path) -> tuple[dict[Path, str | None], list[Path]]:

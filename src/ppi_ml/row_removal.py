@@ -24,14 +24,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ppi_ml import spreadsheet
+from ppi_ml.csv_trouble import other_encoding
 from ppi_ml.customer_list import NAMES, SEPARATORS, Customers
 from ppi_ml.errors import DataError, IntegrityError
 from ppi_ml.ledger import QUARANTINE_SCHEMA
 
-_PARQUET, _CSV, _JSON, _TEXT = (
+_PARQUET, _CSV, _JSON, PAGES = (
     (".parquet", ".pq"), (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson"), (".md",),
 )  # fmt: skip
-SUFFIXES = (*_PARQUET, *_CSV, *_JSON, *_TEXT)
+SUFFIXES = (*_PARQUET, *_CSV, *_JSON, *PAGES)
 """The files that can be read here."""
 _AT_ONCE = 20_000
 
@@ -52,7 +53,7 @@ class Found:
 
 
 def search(path: Path, customers: Customers, column: str | None = None) -> Found | None:
-    """What a file holds of the customers; None if it has no column that names any.
+    """What a file holds of the customers; None if nothing in there says whose a row is.
 
     Args:
         path: a file that ends in one of `SUFFIXES`.
@@ -71,7 +72,21 @@ def search(path: Path, customers: Customers, column: str | None = None) -> Found
     for cells, size, _ in source.parts(only_cells=True):
         mask, who = source.mask(cells, customers)
         rows, every, ids = rows + int(mask.sum()), every + size, ids | who
-    return Found(rows, every - rows, ids)
+    no_column = column is None and isinstance(source, _Text) and source.column is None
+    return None if no_column and not every else Found(rows, every - rows, ids)
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a file that `search` could open: those of its header, or of its JSON lines.
+
+    A line of JSON that is no object counts as one column without a name.
+    """
+    kind = path.suffix.lower()
+    if kind in _PARQUET:
+        return list(pq.read_schema(path).names)
+    if kind in _CSV:
+        return _header(path)[0]
+    return sorted({name for found in _lines_of_json(path) for name in _keys(found)})
 
 
 def remove(path: Path, customers: Customers, column: str | None = None) -> None:
@@ -106,7 +121,14 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, csv.Error, UnicodeError, json.JSONDecodeError) as error:
         kind = path.suffix.lower().removeprefix(".")
-        raise IntegrityError(f"{path}: cannot be read as {kind}; it may be damaged") from error
+        why = encoding_of(path) or "it may be damaged"
+        raise IntegrityError(f"{path}: cannot be read as {kind}; {why}") from error
+
+
+def encoding_of(path: Path) -> str:
+    """How a text that is not in UTF-8 is written, and how to convert it; empty for all others."""
+    is_text = path.suffix.lower() in (*_CSV, *_JSON, *PAGES)
+    return other_encoding(path) if is_text else ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +204,7 @@ def _open(path: Path, column: str | None) -> _Source | None:
         if column is not None:
             _refuse_without(path, column)
         return _Text(path, column, False, lambda: _objects(path, column))
-    if kind in _TEXT:
+    if kind in PAGES:
         return _Text(path, column, False, lambda: _table_rows(path))
     with _reading(path):
         if kind in _PARQUET:
@@ -215,6 +237,8 @@ def _where(path: Path, names: Sequence[str], column: str | None) -> tuple[str, b
 def _header(path: Path) -> tuple[list[str], str]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # its mark may stand before a quote
         head = file.readline()
+        if "\0" in head:
+            raise UnicodeError("a text of two bytes a character")
         separator = max(SEPARATORS, key=head.count)
         file.seek(0)
         return next(csv.reader(file, delimiter=separator), []), separator
@@ -240,6 +264,15 @@ def _of_people(path: Path, separator: str, place: int) -> Iterator[tuple[str | N
     """The records of a list for people, whose cells a spreadsheet may open."""
     for cell, record in _records(path, separator, place):
         yield None if cell is None else spreadsheet.meant(cell), record
+
+
+def _lines_of_json(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from (json.loads(line) for line in file if line.strip())
+
+
+def _keys(found: object) -> Iterable[str]:
+    return found.keys() if isinstance(found, dict) else ("",)
 
 
 def _objects(path: Path, column: str | None) -> Iterator[tuple[str | None, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say
 from ppi_ml.declare import Command
 from ppi_ml.errors import IntegrityError
 from ppi_ml.progress import Progress
+
+_MOST_EXPLAINED = 5
 
 
 def run(
@@ -29,7 +32,7 @@ def run(
 ) -> None:
     """Remove customers from every table below a folder, and list the bundles trained on them.
 
-    No id is printed. Exit code 4: a damaged file may still name one of them.
+    No id is printed. Exit code 4: a file that is damaged, or not in UTF-8, may still name one.
     """
     limit_threads(threads)
     from ppi_ml import customer_list, erasure
@@ -38,11 +41,30 @@ def run(
         customer_list.read(ids), root, data, dry_run=dry_run, progress=Progress(quiet)
     )
     say(done.to_dict() if json else done.to_text())
-    if done.damaged:
-        raise IntegrityError(
-            f"{len(done.damaged):,} files cannot be read and may still name them: delete these, or "
-            f"mend them and forget once more: {', '.join(done.damaged)}"
-        )
+    if rest := [*_unreadable(done.damaged), *_foreign(done.encoded)]:
+        raise IntegrityError("\n".join(rest))
+
+
+def _unreadable(paths: Sequence[str]) -> list[str]:
+    if not paths:
+        return []
+    return [
+        f"{len(paths):,} files cannot be read and may still name them: restore or export these "
+        f"again and forget once more: {', '.join(paths)}"
+    ]
+
+
+def _foreign(encoded: Mapping[str, str]) -> list[str]:
+    """Files in another encoding, and how to convert each: a copy beside it would leave it there."""
+    if not encoded:
+        return []
+    more = len(encoded) - _MOST_EXPLAINED
+    return [
+        f"{len(encoded):,} files are not in UTF-8, were not looked into and may still name them: "
+        "convert each in its place and forget once more",
+        *(f"  {path}: {why}" for path, why in list(encoded.items())[:_MOST_EXPLAINED]),
+        *([f"  and {more:,} more; --json says it of each"] if more > 0 else []),
+    ]
 
 
 COMMAND = Command("forget", "Remove customers from runs, predictions and events.", run)
