@@ -40,7 +40,7 @@ def other_encoding(file: Path) -> str:
     if (written := _written(file)) is None:
         return ""
     here, there = shlex.quote(str(file)), shlex.quote(f"{file}.utf8")
-    command = f"iconv -f {written.setting} -t UTF-8 {here} > {there} && mv {there} {here}"
+    command = f"iconv -f {written.setting.upper()} -t UTF-8 {here} > {there} && mv {there} {here}"
     return f"{written.told}. {_SAVE} in its place, or: {command}"
 
 
