@@ -221,6 +221,15 @@ def test_the_currency_of_the_log_may_be_written_in_small_letters():
         load(MIXED, currency=" ")
     with pytest.raises(UsageError, match='currency: expected a code such as "EUR", got 3'):
         load(MIXED, currency=3)
+    for sign in ("€", "Euro"):
+        with pytest.raises(
+            UsageError, match=f'currency: expected a code such as "EUR", got "{sign}"'
+        ):
+            load(MIXED, currency=sign)
+        settings = {"data": {"source": "files", "path": "x", "currency": sign},
+                    "target": {"name": "churn"}}  # fmt: skip
+        with pytest.raises(ConfigError, match=r'^data\.currency: expected a code such as "EUR"'):
+            Config.read(settings, environ={})
 
 
 def test_a_column_of_currencies_that_is_no_text_is_named_with_its_table():

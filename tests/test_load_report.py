@@ -74,6 +74,27 @@ def test_times_are_told_with_their_zone_and_days_without(log_of):
     assert "  from 2018-05-01T00:00:00 to 2018-05-01T00:00:00; " in told
 
 
+def test_rows_of_fewer_than_no_units_are_said_to_take_nothing_back(log_of):
+    log = load_tables(
+        {"order_lines": RawTable(pl.DataFrame({
+            "order_id": list("1234"), "line_id": ["1"] * 4, "customer_id": ["a"] * 4,
+            "occurred_at": ["2026-05-01T12:00:00"] * 4, "quantity": ["1", "-1", " -2", "none"],
+        }))},
+        timezone="UTC", currency="EUR", max_quarantined=0.9,
+    )  # fmt: skip
+    (told,) = [note for note in log.report.notes if "negative" in note]
+    assert told.startswith("order_lines: 2 rows have a negative quantity")
+    assert not [n for n in log_of([("a", "2026-05-01")]).report.notes if "negative" in n]
+
+
+def test_ids_that_differ_by_capital_letters_alone_are_counted_and_not_shown(log_of):
+    ids = ["anna", "Anna", "ANNA", "bert"]
+    log = log_of([(name, f"2026-05-0{i}T12:00:00") for i, name in enumerate(ids, 1)])
+    (told,) = [note for note in log.report.notes if "capital letters" in note]
+    assert told.startswith("order_lines: 2 ids of customers") and "anna" not in told.lower()
+    assert not [n for n in log_of([("a", "2026-05-01")]).report.notes if "capital" in n]
+
+
 def test_report_is_json_without_the_quarantined_cells():
     stored = json.loads(json.dumps(REPORT.to_dict()))
     assert stored["tables"]["order_lines"]["quarantined"] == {"empty": 2}

@@ -174,6 +174,29 @@ def test_the_error_shows_the_shape_and_the_line_to_write_and_no_value():
     assert "31.12" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("cell", "style"), [
+    ("31.12.2024 13:45:01", "%d.%m.%Y %H:%M:%S"), ("31.12.24 13:45", "%d.%m.%y %H:%M"),
+])  # fmt: skip
+def test_a_format_to_add_is_offered_where_another_is_stated(cell, style):
+    when, stated = [cell, "01.02.2025 10:00"], "%d.%m.%Y %H:%M"
+    with pytest.raises(DataError, match=rf'mend the cells, or add "{style}" there') as caught:
+        ppi_ml.load(lines(when), currency="EUR", dates={"order_lines": stated}, now=NOW)
+    assert "13:45" not in str(caught.value)
+    both = {"order_lines": [stated, style]}
+    assert len(ppi_ml.load(lines(when), currency="EUR", dates=both, now=NOW).order_lines) == 2
+
+
+@pytest.mark.parametrize("decimal", [None, {"order_lines": ","}])
+@pytest.mark.parametrize("price", ["9,50 €", "€ 9,50", "9,50 EUR", "3 Stk", "USD9,50"])
+def test_a_unit_is_not_said_to_be_a_matter_of_the_decimal_sign(price, decimal):
+    with pytest.raises(DataError, match="beside a unit or sign: take that off") as caught:
+        ppi_ml.load(
+            lines(["2025-01-01"], [price]), currency="EUR", now=NOW, decimal=decimal,
+            max_quarantined=0.0,
+        )  # fmt: skip
+    assert "decimal" not in str(caught.value) and price not in str(caught.value)
+
+
 @pytest.mark.parametrize(("when", "style"), [
     (["Dec 31, 2024", "Jan 2, 2025"], "%B %d, %Y"),
     (["December 31, 2024 1:05 PM", "January 2, 2025 11:30 AM"], "%B %d, %Y %I:%M %p"),

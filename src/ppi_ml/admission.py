@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import polars as pl
+
 from ppi_ml import limits, shapes
 from ppi_ml.errors import NothingLeftError
 from ppi_ml.instants import Cutoff
@@ -47,6 +49,7 @@ def admit_all(raw: Mapping[str, RawTable], terms: Terms) -> tuple[LoadReport, di
     notes += [f"{name}: {_why_lost(found[name])}, so treated as absent" for name in lost]
     unread = {name: _unread(got, raw[name], terms) for name, got in found.items()}
     notes += [line for lines in unread.values() for line in lines]
+    notes += _of_lines(found["order_lines"])
     report = LoadReport(
         tables={name: got.report for name, got in found.items()},
         notes=tuple(notes),
@@ -83,6 +86,25 @@ def _unread(got: Admitted, raw: RawTable, terms: Terms) -> list[str]:
     return shapes.unread(
         got.quarantine, raw.frame, raw.settings, in_config=terms.caller == "config"
     )
+
+
+def _of_lines(got: Admitted) -> list[str]:
+    """What order lines may mean otherwise than they say, where a count tells it."""
+    notes = []
+    bad = got.quarantine.filter(pl.col("column") == "quantity")["value"].str.strip_chars()
+    if negative := int(bad.str.starts_with("-").sum()):
+        notes.append(
+            f"order_lines: {negative:,} rows have a negative quantity, which takes nothing back: "
+            "what was sent back belongs into the table returns, an order taken back into "
+            "cancellations (docs/operate.md has the lines that move them)"
+        )
+    ids = got.frame["customer_id"].unique()
+    if cased := len(ids) - ids.str.to_lowercase().n_unique():
+        notes.append(
+            f"order_lines: {cased:,} ids of customers differ from another one by capital letters "
+            "alone, and count as other customers; if they are the same, write them alike"
+        )
+    return notes
 
 
 def _excluded(raw: RawTable) -> int:

@@ -27,7 +27,10 @@ def _zone(value: object) -> object:
 
 
 def _currency(value: object) -> object:
-    return stated_rates.code(value) if isinstance(value, str) else value
+    try:
+        return stated_rates.code(value) if isinstance(value, str) else value
+    except UsageError as error:
+        raise ValueError(str(error).removeprefix("currency: ")) from None
 
 
 def _purchases(value: object) -> object:

@@ -182,9 +182,9 @@ def _check_columns(
 
     What rules have looked at is not ignored. `settings`: as in `RawTable`.
     """
-    for column in table.columns:
-        if column.required and column.name not in frame.columns:
-            raise DataError(_absent(column.name, table, frame.columns, settings))
+    missing = [c.name for c in table.columns if c.required and c.name not in frame.columns]
+    if missing:
+        raise DataError(_absent(missing, table, frame.columns, settings))
     notes = []
     ignored = [name for name in frame.columns if name not in {*table.names, *looked_at}]
     if ignored:
@@ -219,17 +219,20 @@ def _empty_columns(table: Table, frame: pl.DataFrame, values: Mapping[str, pl.Se
     return [f"{table.name}: unknown, because every cell is empty in column {', '.join(empty)}"]
 
 
-def _absent(name: str, table: Table, found: list[str], settings: str) -> str:
+def _absent(names: list[str], table: Table, found: list[str], settings: str) -> str:
     spare = {column.lower(): column for column in found if column not in table.names}
-    near = get_close_matches(name, spare, n=1)
-    example = spare[near[0]] if near else "its name there"
-    named = f"columns: {{{name}: {example}}}"
+    near = {name: get_close_matches(name, spare, n=1) for name in names}
+    theirs = {name: spare[hit[0]] if hit else "its name there" for name, hit in near.items()}
+    named = f"columns: {{{', '.join(f'{name}: {other}' for name, other in theirs.items())}}}"
     if settings:
-        in_python = f'columns={{"{settings}": {{"{name}": "{example}"}}}}'
+        pairs = ", ".join(f'"{name}": "{other}"' for name, other in theirs.items())
+        in_python = f'columns={{"{settings}": {{{pairs}}}}}'
         named = f"data.tables.{settings}.{named} in a config, {in_python} in Python"
+    one = len(names) == 1
     return (
-        f"required column {name} is missing; the columns are: {', '.join(found)}. If it has "
-        f"another name, say so: {named}"
+        f"required column{'' if one else 's'} {', '.join(names)} {'is' if one else 'are'} missing; "
+        f"the columns are: {', '.join(found)}. If {'it has another name' if one else 'they have '}"
+        f"{'' if one else 'other names'}, say so: {named}"
     )
 
 

@@ -15,6 +15,10 @@ from ppi_ml.schema import table_named
 from ppi_ml.written_as import Decimal
 
 _MOST_SHAPES, _LONGEST = 3, 24
+_UNIT = (
+    r"^\s*(?:[^\d\s+-][^\d]*\s*[+-]?\d[\d.,' ]*|[+-]?\d[\d.,' ]*\s*[^\d\s.,'][^\d\[]*)\s*(?:\[.*)?$"
+)
+"""A number with letters or a sign before or behind it; the mark of `respelling` may follow."""
 _UNREAD = {"dates": " must be an ISO date or time", "decimal": " must be a number"}
 _DAYS = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
@@ -101,9 +105,10 @@ def _help(table: str, bad: pl.Series, column: pl.Series, raw: pl.DataFrame, plac
     if not place.table or column.dtype != pl.String:
         return ""
     of_dates = place.setting == "dates"
+    if not of_dates and bad.str.contains(_UNIT).all():
+        return ". A number stands beside a unit or sign: take that off"
     if bad.str.ends_with(MARK).any():
-        several = ", or list every format there" if of_dates else ""
-        return f". {place.stated} says otherwise: mend the cells{several}"
+        return f". {place.stated} says otherwise: mend the cells{_or_add(bad) if of_dates else ''}"
     if not bad.str.contains(r"\d").any():
         return ". No setting reads words: mend these cells"
     guesses = _formats(bad, _times(table, column, raw)) if of_dates else _signs(column)
@@ -117,6 +122,13 @@ def _help(table: str, bad: pl.Series, column: pl.Series, raw: pl.DataFrame, plac
     lines = " or ".join(place.line(guess) for guess in guesses)
     which = "; which of them, only you know" if len(guesses) > 1 else ""
     return f". Say how it is written: {lines}{which}"
+
+
+def _or_add(bad: pl.Series) -> str:
+    """What to state beside the formats of dates that read the other cells already."""
+    cells = bad.str.replace(MARK, "", literal=True).str.strip_chars().unique()
+    found = [", ".join(f'"{style}"' for style in guess) for guess in _formats(cells, cells)]
+    return f", or add {' or '.join(found)} there" if found else ", or list every format there"
 
 
 def _times(table: str, column: pl.Series, raw: pl.DataFrame) -> pl.Series:

@@ -14,10 +14,16 @@ _EXAMPLE = "{USD: 0.92}"
 
 
 def code(currency: object) -> str | None:
-    """A currency as it is compared: in capital letters; None where none is named."""
+    """A currency as it is compared: in capital letters; None where none is named.
+
+    `UsageError` for what is no code, such as €: what is stated here is compared with other logs.
+    """
     if not isinstance(currency, str | None):
         raise UsageError(f'currency: expected a code such as "EUR", got {currency!r}')
-    return (currency or "").strip().upper() or None
+    found = (currency or "").strip().upper() or None
+    if found and not _CODE.fullmatch(found):
+        raise UsageError(f'currency: expected a code such as "EUR", got "{currency}"')
+    return found
 
 
 def problem(rates: object, currency: str | None) -> str | None:
