@@ -260,7 +260,7 @@ def test_what_is_offered_reads_the_other_times_of_the_table_too():
     (["2024-12-31", "2025-01-01", "2025-01-02"], ["1", "2", "free"]),
 ])  # fmt: skip
 def test_words_are_not_said_to_be_a_matter_of_settings(times, prices):
-    with pytest.raises(DataError, match="No setting reads words: mend these cells") as caught:
+    with pytest.raises(DataError, match=r"Words are no (dates|numbers): mend") as caught:
         ppi_ml.load(lines(times, prices), currency="EUR", now=NOW)
     assert "Say how it is written" not in str(caught.value)
 
@@ -446,3 +446,77 @@ def test_a_table_that_was_not_given_and_a_sign_that_is_none_are_refused():
 def test_settings_of_the_wrong_form_are_refused_with_what_was_expected(stated):
     with pytest.raises(UsageError, match="expected a"):
         ppi_ml.load(lines(["2024-01-01"]), **stated)
+
+
+# ------------------------------------------------------------------ words
+WORDS = {"Abo": "subscription", "einmalig": "one_off"}
+
+
+def of_types(types):
+    return lines(["2025-01-01T10:00:00"] * len(types)).with_columns(order_type=pl.Series(types))
+
+
+def test_words_of_the_shop_are_read_alike_from_frames_files_and_a_config(tmp_path):
+    frame = of_types(["Abo", " ABO ", "einmalig", "one_off", "Subscription"])
+    expected = ["subscription", "subscription", "one_off", "one_off", "subscription"]
+    frame.write_csv(tmp_path / "o.csv")
+    words = {"order_lines": {"order_type": WORDS}}
+    table = {"path": str(tmp_path / "o.csv"), "words": words["order_lines"]}
+    data = {"source": "files", "currency": "EUR", "tables": {"order_lines": table}}
+    config = Config.read({"data": data, "target": {"name": "churn"}}, environ={})
+    logs = [
+        ppi_ml.load(frame, currency="EUR", now=NOW, words=words),
+        ppi_ml.load(frame.to_pandas(), currency="EUR", now=NOW, words=words),
+        ppi_ml.load(str(tmp_path / "o.csv"), currency="EUR", now=NOW, words=words),
+        load_log(config.data, now=NOW),
+        load_log(Config.read(config.to_dict(), environ={}).data, now=NOW),
+    ]
+    for log in logs:
+        found = log.tables["order_lines"].frame.sort("order_id")["order_type"]
+        assert found.to_list() == expected
+        assert log.report.tables["order_lines"].rows_quarantined == 0
+
+
+def test_a_word_may_stand_for_a_number_that_is_written_as_stated():
+    frame = lines(["2025-01-01"] * 3, ["gratis", "1,50", "Gratis"])
+    log = ppi_ml.load(
+        frame, currency="EUR", now=NOW, decimal={"order_lines": ","},
+        words={"order_lines": {"unit_price": {"gratis": "0,00"}}},
+    )  # fmt: skip
+    assert log.order_lines["unit_price"].tolist() == [0.0, 1.5, 0.0]
+
+
+def test_words_of_a_flat_table_are_read_so_too():
+    frame = pl.DataFrame({
+        "order_id": ["1", "2"], "customer_id": ["a", "b"], "sku": ["x", "x"],
+        "order_timestamp": ["2025-01-01T10:00:00"] * 2, "return_flag": ["ja", "nein"],
+    })  # fmt: skip
+    words = {"flat": {"return_flag": {"ja": "yes", "nein": "no"}}}
+    log = ppi_ml.load(frame, currency="EUR", now=NOW, words=words, lags={"returns": "14d"})
+    assert log.tables["returns"].frame["customer_id"].to_list() == ["a"]
+
+
+def test_words_that_cannot_be_come_with_the_setting_that_reads_them():
+    with pytest.raises(DataError, match="column order_type has words that it cannot be") as caught:
+        ppi_ml.load(of_types(["Secret", "Abo"]), currency="EUR", now=NOW)
+    assert "Secret" not in str(caught.value) and "aaaaaa (1 row)" in str(caught.value)
+    assert ('words={"order_lines": {"order_type": {"a word of yours": "one_off"}}}') in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    ({"order_lines": {"order_type": {"Abo": "abo"}}}, 'words.order_type: "abo" is none of one_off'),
+    ({"order_lines": {"order_typ": {"Abo": "free"}}}, "there is no column order_typ.*Did you mean"),
+    ({"returns": {"reason": {"Abo": "x"}}}, "words: no such table was given: returns"),
+    ({"order_lines": {"order_type": "subscription"}}, "expected column -> word -> ours"),
+    ({"order_lines": {"order_type": {"ja": True}}}, "expected column -> word -> ours"),
+    ({"order_lines": None}, ""),
+])  # fmt: skip
+def test_words_that_say_nothing_are_refused_with_what_was_expected(words, message):
+    frame = of_types(["one_off"])
+    if not message:
+        assert len(ppi_ml.load(frame, currency="EUR", now=NOW, words=words).order_lines) == 1
+        return
+    with pytest.raises((DataError, UsageError), match=message):
+        ppi_ml.load(frame, currency="EUR", now=NOW, words=words)

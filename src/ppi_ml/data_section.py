@@ -126,6 +126,9 @@ class TableSettings(Section):
     the first that fits a cell reads it. What fits none is quarantined."""
     decimal: written_as.Decimal | None = None
     """The decimal sign of text; the other one, a space or an apostrophe then group thousands."""
+    words: dict[str, dict[str, str]] = {}
+    """Our column -> a word of the shop -> ours, as in {consumable: {ja: yes, nein: no}}; read
+    without regard to case. Other words stay what they are."""
 
     @field_validator("dates")
     @classmethod
@@ -138,8 +141,8 @@ class TableSettings(Section):
 
     @property
     def written(self) -> written_as.WrittenAs:
-        """How dates and decimals are written."""
-        return written_as.written_as(self.dates, self.decimal)
+        """How dates, decimals and words are written."""
+        return written_as.written_as(self.dates, self.decimal, self.words)
 
 
 class DataSettings(Section):

@@ -41,6 +41,7 @@ def load(
     rates: Mapping[str, float] | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
     decimal: Mapping[str, written_as.Decimal] | None = None,
+    words: Mapping[str, written_as.Words] | None = None,
     encoding: str | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
 ) -> EventLog:
@@ -74,6 +75,8 @@ def load(
             or several formats, of which the first that fits a cell reads it.
         decimal: table name -> the decimal sign of its text, "," or "."; the other one, a space or
             an apostrophe then group thousands.
+        words: table name -> our column -> a word of the shop -> ours, such as {"products":
+            {"consumable": {"ja": "yes", "nein": "no"}}}; other words stay what they are.
         encoding: that of CSV files that are no UTF-8, such as "cp1252"; None: refuse them.
         plugins: a file of your own whose `TABLE` is a further table, or several.
 
@@ -98,7 +101,7 @@ def load(
     stated = {name: parse_days(lag) for name, lag in (lags or {}).items()}
     known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
     try:
-        written = written_as.checked(dates, decimal)
+        written = written_as.checked(dates, decimal, words)
     except ValueError as error:
         raise UsageError(str(error)) from None
     rules = _rules({} if exclude is None else exclude)
@@ -110,7 +113,12 @@ def load(
     raw = flat.unfolded(found, timezone or "UTC", stated, rules)
     said = {"lags": stated} | {
         f'{name}["flat"]': (by_table or {}).get("flat")
-        for name, by_table in (("columns", columns), ("dates", dates), ("decimal", decimal))
+        for name, by_table in (
+            ("columns", columns),
+            ("dates", dates),
+            ("decimal", decimal),
+            ("words", words),
+        )
     }
     if raw is found and (of_flat := [name for name, value in said.items() if value]):
         raise UsageError(

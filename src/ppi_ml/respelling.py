@@ -1,9 +1,10 @@
 """Text cells as a shop writes them -> the spelling that the contract reads: ISO dates and 1234.5.
 
-Only text is touched, and only in columns of times and numbers. A source that makes text of numbers
-and dates says so of each cell (`mixed`), for afterwards nobody could tell. A cell with a digit that
-is not written as stated keeps its text and gets a mark, so that no other reading can take it: 12.50
-where the decimal sign is a comma is quarantined, not guessed.
+Only text is touched: in columns of times and numbers, and where the shop's words are stated. A
+source that makes text of numbers and dates says so of each cell (`mixed`), for afterwards nobody
+could tell. A cell with a digit that is not written as stated keeps its text and gets a mark, so
+that no other reading can take it: 12.50 where the decimal sign is a comma is quarantined, not
+guessed.
 """
 
 from __future__ import annotations
@@ -34,15 +35,18 @@ def respelled(frame: pl.DataFrame, kinds: Mapping[str, str], how: WrittenAs) -> 
         frame: a raw table with our column names.
         kinds: column -> kind, as the schema says; columns of other kinds stay as they are.
         how: what the table states; without a statement nothing changes.
+
+    The words come first, so that one may stand for a number, such as 0 for `free`.
     """
     changed = []
     for name, dtype in frame.schema.items():
+        kind, words = kinds.get(name, ""), how.words.get(name, {})
         if dtype == MIXED:
             cells, text = (frame[name].struct.field(field) for field in ("cell", "was text"))
-            spelled = _respelled(cells, kinds.get(name, ""), how)
+            spelled = _respelled(_ours(cells, words), kind, how)
             changed.append(spelled.zip_with(text.fill_null(True), cells).alias(name))
-        elif dtype in _TEXT and name in kinds:
-            changed.append(_respelled(frame[name], kinds[name], how))
+        elif dtype in _TEXT and (words or name in kinds):
+            changed.append(_respelled(_ours(frame[name], words), kind, how))
     return frame.with_columns(changed) if changed else frame
 
 
@@ -53,6 +57,17 @@ def mixed(cells: Sequence[str | None], was_text: Sequence[bool]) -> pl.Series:
         "was text": pl.Series(was_text, dtype=pl.Boolean),
     }
     return pl.DataFrame(named).to_struct("")
+
+
+def _ours(cells: pl.Series, words: Mapping[str, str]) -> pl.Series:
+    """The cells with our words for the shop's, whatever their case and the blanks around them."""
+    if not words:
+        return cells
+    known = {word.strip().lower(): ours for word, ours in words.items()}
+    text = cells.cast(pl.String)
+    read = text.str.strip_chars().str.to_lowercase()
+    ours = read.replace_strict(known, default=None, return_dtype=pl.String)
+    return ours.zip_with(ours.is_not_null(), text).alias(cells.name)
 
 
 def _respelled(cells: pl.Series, kind: str, how: WrittenAs) -> pl.Series:

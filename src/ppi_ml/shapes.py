@@ -14,6 +14,7 @@ from ppi_ml.respelling import MARK, dates, numbers
 from ppi_ml.schema import table_named
 from ppi_ml.written_as import Decimal
 
+_NO_WORD = " must be one of "
 _MOST_SHAPES, _LONGEST = 3, 24
 _UNIT = (
     r"^\s*(?:[^\d\s+-][^\d]*\s*[+-]?\d[\d.,' ]*|[+-]?\d[\d.,' ]*\s*[^\d\s.,'][^\d\[]*)\s*(?:\[.*)?$"
@@ -50,7 +51,7 @@ def shapes_of(cells: pl.Series) -> pl.Series:
 def unread(
     quarantine: pl.DataFrame, raw: pl.DataFrame, settings: str, *, in_config: bool
 ) -> list[str]:
-    """A sentence for each column with dates or numbers that cannot be read: its looks, what helps.
+    """A sentence for each column with cells that cannot be read: how they look, what helps.
 
     Args:
         quarantine: the quarantined rows of a table (table, row, rule, column, value).
@@ -62,17 +63,39 @@ def unread(
     for setting, ending in _UNREAD.items():
         found = quarantine.filter(pl.col("rule").str.ends_with(ending), pl.col("value") != "")
         for (table, column), rows in found.group_by("table", "column", maintain_order=True):
-            counts = shapes_of(rows["value"]).alias("shape").value_counts()
-            shown = counts.sort(["count", "shape"], descending=[True, False]).rows()
-            named = [f"{shape} ({n:,} row{'s'[: n != 1]})" for shape, n in shown[:_MOST_SHAPES]]
-            more = f" and {len(shown) - _MOST_SHAPES:,} more" if len(shown) > _MOST_SHAPES else ""
             kind = "dates" if setting == "dates" else "numbers"
             place = _Place(setting, settings, in_config)
             helps = _help(str(table), rows["value"], raw[str(column)], raw, place)
             lines.append(
                 f"{table}: column {column} has {kind} that cannot be read; they look like "
-                f"{', '.join(named)}{more}, 9 for any digit, a for any letter{helps}"
+                f"{_looks(rows['value'])}{helps}"
             )
+    return lines + _unknown_words(quarantine, settings, in_config=in_config)
+
+
+def _looks(values: pl.Series) -> str:
+    """The commonest shapes of cells, each with its rows."""
+    counts = shapes_of(values).alias("shape").value_counts()
+    shown = counts.sort(["count", "shape"], descending=[True, False]).rows()
+    named = [f"{shape} ({n:,} row{'s'[: n != 1]})" for shape, n in shown[:_MOST_SHAPES]]
+    more = f" and {len(shown) - _MOST_SHAPES:,} more" if len(shown) > _MOST_SHAPES else ""
+    return f"{', '.join(named)}{more}, 9 for any digit, a for any letter"
+
+
+def _unknown_words(quarantine: pl.DataFrame, settings: str, *, in_config: bool) -> list[str]:
+    """A sentence for each column of a few words that holds others: how to say what they mean."""
+    found = quarantine.filter(pl.col("rule").str.contains(_NO_WORD, literal=True))
+    lines = []
+    for (table, column), rows in found.group_by("table", "column", maintain_order=True):
+        ours = next(c.choices[0] for c in table_named(str(table)).columns if c.name == column)
+        example = f"data.tables.{settings}.words: {{{column}: {{a word of yours: {ours}}}}}"
+        if not in_config:
+            example = f'words={{"{settings}": {{"{column}": {{"a word of yours": "{ours}"}}}}}}'
+        helps = f". Say what they mean: {example}" if settings else ""
+        lines.append(
+            f"{table}: column {column} has words that it cannot be; they look like "
+            f"{_looks(rows['value'])}{helps}"
+        )
     return lines
 
 
@@ -110,7 +133,8 @@ def _help(table: str, bad: pl.Series, column: pl.Series, raw: pl.DataFrame, plac
     if bad.str.ends_with(MARK).any():
         return f". {place.stated} says otherwise: mend the cells{_or_add(bad) if of_dates else ''}"
     if not bad.str.contains(r"\d").any():
-        return ". No setting reads words: mend these cells"
+        kind = "dates" if of_dates else "numbers"
+        return f". Words are no {kind}: mend these cells"
     guesses = _formats(bad, _times(table, column, raw)) if of_dates else _signs(column)
     if not guesses and of_dates:
         return (

@@ -1,4 +1,4 @@
-"""How a shop writes dates and decimals in text, as `data.tables.<table>` states it.
+"""How a shop writes dates, decimals and words in text, as `data.tables.<table>` states it.
 
 A date format is one of strptime: %d.%m.%Y, %d.%m.%Y %H:%M. A table may have several; the first that
 fits a cell reads it. The decimal sign is a comma or a point; what groups thousands follows from it.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Decimal = Literal[",", "."]
+Words = Mapping[str, Mapping[str, str]]
+"""Column -> a word of the shop -> ours."""
 _DIRECTIVE = re.compile(r"%(\.f|.?)")
 _DAY, _MONTH, _YEAR, _HOUR = {"d"}, {"m", "b", "B"}, {"Y", "y"}, {"H", "I"}
 _TIME = {"M", "S", "p", "z", ".f"}
@@ -20,16 +22,27 @@ _KNOWN = _DAY | _MONTH | _YEAR | _HOUR | _TIME
 
 @dataclass(frozen=True)
 class WrittenAs:
-    """Formats of dates, tried in this order, and the decimal sign; nothing: ISO and 1.5."""
+    """Formats of dates, tried in this order, the decimal sign, and column -> word -> ours.
+
+    Nothing stated: ISO dates, 1.5, and the words of the contract.
+    """
 
     dates: tuple[str, ...] = ()
     decimal: Decimal | None = None
+    words: Words = field(default_factory=dict)
+
+    def over(self, other: WrittenAs) -> WrittenAs:
+        """What is stated here, and what is stated there alone."""
+        words = {**other.words, **self.words}
+        return WrittenAs(self.dates or other.dates, self.decimal or other.decimal, words)
 
 
-def written_as(dates: str | Sequence[str] | None, decimal: Decimal | None) -> WrittenAs:
-    """The two settings of a table, of which `dates` may be one format or several."""
+def written_as(
+    dates: str | Sequence[str] | None, decimal: Decimal | None, words: Words | None = None
+) -> WrittenAs:
+    """The settings of a table, of which `dates` may be one format or several."""
     formats = (dates,) if isinstance(dates, str) else tuple(dates or ())
-    return WrittenAs(formats, decimal)
+    return WrittenAs(formats, decimal, words or {})
 
 
 def problem(formats: Sequence[str]) -> str:
@@ -64,23 +77,38 @@ def has_offset(text: str) -> bool:
 
 
 def checked(
-    dates: Mapping[str, str | Sequence[str]] | None, decimal: Mapping[str, Decimal] | None
+    dates: Mapping[str, str | Sequence[str]] | None,
+    decimal: Mapping[str, Decimal] | None,
+    words: Mapping[str, Words] | None = None,
 ) -> dict[str, WrittenAs]:
     """Table -> how it is written, of settings by table. `ValueError` for what is not read."""
-    for said, by_table in (("dates", dates), ("decimal", decimal)):
+    for said, by_table in (("dates", dates), ("decimal", decimal), ("words", words)):
         if not isinstance(by_table, Mapping | None):
             raise ValueError(f'{said}: expected a mapping by table, {{"order_lines": ...}}')
-    formats, signs = dates or {}, decimal or {}
+    formats, signs, said_so = dates or {}, decimal or {}, words or {}
     found = {}
-    for name in {**formats, **signs}:
+    for name in {**formats, **signs, **said_so}:
         stated = formats.get(name)
         if not isinstance(stated, str | Sequence | None) or not all(
             isinstance(text, str) for text in stated or ()
         ):
             raise ValueError(f"dates: {name}: expected a format such as %d.%m.%Y, or several")
-        found[name] = how = written_as(stated, signs.get(name))
+        found[name] = how = written_as(stated, signs.get(name), said_so.get(name))
+        if not _are_words(how.words):
+            raise ValueError(
+                f'words: {name}: expected column -> word -> ours, as in {{"consumable": {{"ja": '
+                '"yes"}}'
+            )
         if wrong := problem(how.dates):
             raise ValueError(f"dates: {name}: {wrong}")
         if how.decimal not in (None, ",", "."):
             raise ValueError(f'decimal: {name}: expected "," or ".", got "{how.decimal}"')
     return found
+
+
+def _are_words(words: object) -> bool:
+    return isinstance(words, Mapping) and all(
+        isinstance(of, Mapping)
+        and all(isinstance(word, str) for pair in of.items() for word in pair)
+        for of in words.values()
+    )

@@ -205,7 +205,22 @@ def as_we_write(
         if rule.table == of_rows and rule.values is None:
             kinds.setdefault(rule.column, "number")
     stated = set(constants)
+    _check_words(table, how, [name for name in frame.columns if name not in stated])
     return respelled(frame, {name: kinds[name] for name in kinds if name not in stated}, how)
+
+
+def _check_words(table: str, how: WrittenAs, names: Sequence[str]) -> None:
+    """`DataError` for words of a column that is not there, or that it cannot be."""
+    columns = () if table == "flat" else table_named(table).columns
+    choices = {column.name: column.choices for column in columns if column.choices}
+    for name, words in how.words.items():
+        if name not in names:
+            raise DataError(f"{table}: words: there is no column {name}{_near(name, names)}")
+        for ours in words.values():
+            if ours and name in choices and ours not in choices[name]:
+                raise DataError(
+                    f'{table}: words.{name}: "{ours}" is none of {", ".join(choices[name])}'
+                )
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ def raw_tables(
     if strangers:
         raise UsageError(f"columns: no such table was given: {', '.join(strangers)}")
     if unknown := sorted(set(written) - set(named)):
-        raise UsageError(f"dates, decimal: no such table was given: {', '.join(unknown)}")
+        raise UsageError(f"dates, decimal, words: no such table was given: {', '.join(unknown)}")
     raw = {}
     for name, table in named.items():
         parts = read_parts(table, encoding) if isinstance(table, str | Path) else None
@@ -70,7 +70,7 @@ def raw_tables(
         how, settings = written.get(name, WrittenAs()), name
         if name == "order_lines" and (as_flat or of_flat != WrittenAs()):
             ours, settings = renamed(ours, as_flat), "flat"
-            how = WrittenAs(of_flat.dates or how.dates, of_flat.decimal or how.decimal)
+            how = of_flat.over(how)
         ours = as_we_write(name, ours, how, rules)
         mapped = {**theirs, **(as_flat if settings == "flat" else {})}
         notes = () if parts is None else parts.uneven(settings, mapped)
