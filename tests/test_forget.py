@@ -342,6 +342,17 @@ def test_a_header_in_quotes_behind_a_byte_order_mark(tmp_path):
     assert path.read_bytes() == b'\xef\xbb\xbf"customer_id","n"\r\n"c4","2"\r\n'
 
 
+@pytest.mark.parametrize("column", [None, "customer_id", " customer_id"])
+def test_blanks_around_the_name_of_a_column_hide_nobody(tmp_path, column):
+    """Events are read without them, so a log knows whom such a file names."""
+    file = tmp_path / "a.csv"
+    file.write_text("t; customer_id \n1;c3\n2;c4\n")
+    gone = Customers(["c3"], file)
+    assert search(file, gone, column) == Found(1, 1, {"c3"})
+    remove(file, gone, column)
+    assert file.read_text() == "t; customer_id \n2;c4\n"
+
+
 def test_lines_of_json_without_the_column_that_must_be_there_are_refused(tmp_path):
     path = tmp_path / "reviews.jsonl"
     path.write_text('{"client": "c3"}\n\n')

@@ -223,6 +223,7 @@ def _open(path: Path, column: str | None) -> _Source | None:
 def _where(path: Path, names: Sequence[str], column: str | None) -> tuple[str, bool] | None:
     """The column that names customers, and whether it does so in the middle of other words."""
     if column is not None:
+        column = column if column in names else column.strip()
         if column not in names:
             raise DataError(
                 f"{path}: there is no column {column} to tell whose a row is; the columns are: "
@@ -241,7 +242,8 @@ def _header(path: Path) -> tuple[list[str], str]:
             raise UnicodeError("a text of two bytes a character")
         separator = max(SEPARATORS, key=head.count)
         file.seek(0)
-        return next(csv.reader(file, delimiter=separator), []), separator
+        names = next(csv.reader(file, delimiter=separator), [])
+    return [name.strip() for name in names], separator  # as a file of events is read
 
 
 def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | None, str]]:
