@@ -152,7 +152,7 @@ def _assembled(
         cutoffs=tuple(periods),
         starts=tuple(np.cumsum([0, *counts]).tolist()),
         keys=whole.drop(names),
-        values=np.ascontiguousarray(values.to_numpy()).reshape(whole.height, len(names)),
+        values=values.to_numpy(order="c").reshape(whole.height, len(names)),
         silent_days=np.zeros(whole.height),
         purchases=np.ones(whole.height, dtype=np.int64),
         names=names,
