@@ -445,7 +445,7 @@ def test_a_table_that_was_not_given_and_a_sign_that_is_none_are_refused():
 ])  # fmt: skip
 def test_settings_of_the_wrong_form_are_refused_with_what_was_expected(stated):
     with pytest.raises(UsageError, match="expected a"):
-        ppi_ml.load(lines(["2024-01-01"]), **stated)
+        ppi_ml.load({"order_lines": lines(["2024-01-01"])}, **stated)
 
 
 # ------------------------------------------------------------------ words
@@ -514,9 +514,45 @@ def test_words_that_cannot_be_come_with_the_setting_that_reads_them():
     ({"order_lines": None}, ""),
 ])  # fmt: skip
 def test_words_that_say_nothing_are_refused_with_what_was_expected(words, message):
-    frame = of_types(["one_off"])
+    frame = {"order_lines": of_types(["one_off"])}
     if not message:
         assert len(ppi_ml.load(frame, currency="EUR", now=NOW, words=words).order_lines) == 1
         return
     with pytest.raises((DataError, UsageError), match=message):
         ppi_ml.load(frame, currency="EUR", now=NOW, words=words)
+
+
+# ------------------------------------------------------------------ one table alone
+def test_settings_of_one_table_alone_need_not_name_it(tmp_path):
+    frame = of_types(["Abo", "einmalig"]).with_columns(
+        occurred_at=pl.Series(["31.12.2024", "01.02.2025"]), unit_price=pl.Series(["1,50", "2"])
+    ).rename({"customer_id": "Kunde"})  # fmt: skip
+    frame.write_csv(tmp_path / "o.csv", separator=";")
+    how = {"columns": {"customer_id": "Kunde"}, "dates": ["%d.%m.%Y"], "decimal": ",",
+           "words": {"order_type": WORDS}}  # fmt: skip
+    by_name = {setting: {"order_lines": value} for setting, value in how.items()}
+    expected = ppi_ml.load({"order_lines": frame}, currency="EUR", now=NOW, **by_name)
+    for table in (frame, frame.to_pandas(), str(tmp_path / "o.csv")):
+        for stated in (
+            how,
+            by_name,
+            how | {"dates": "%d.%m.%Y"},
+            how | {"words": by_name["words"]},
+        ):
+            log = ppi_ml.load(table, currency="EUR", now=NOW, **stated)
+            assert log.fingerprint == expected.fingerprint
+    with pytest.raises(UsageError, match="no such table was given: customer_id"):
+        ppi_ml.load({"order_lines": frame}, currency="EUR", now=NOW, columns=how["columns"])
+
+
+def test_columns_of_a_flat_table_alone_need_no_name_either():
+    frame = pl.DataFrame({
+        "Nr": ["1", "2"], "Kunde": ["a", "b"], "Datum": ["31.12.2024", "01.02.2025"],
+    })  # fmt: skip
+    columns = {"order_id": "Nr", "customer_id": "Kunde", "order_timestamp": "Datum"}
+    log = ppi_ml.load(frame, currency="EUR", now=NOW, columns=columns, dates="%d.%m.%Y")
+    same = ppi_ml.load(
+        frame, currency="EUR", now=NOW, columns={"flat": columns}, dates={"flat": "%d.%m.%Y"}
+    )
+    assert log.fingerprint == same.fingerprint
+    assert len(log.order_lines) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ppi_ml import customer_columns, purchase_types, written_as
 from ppi_ml.config import LAGGED, Config, DataSettings, TableSettings
@@ -14,7 +14,7 @@ from ppi_ml.declare import Source
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.exclude_rule import ExcludeRule
 from ppi_ml.instants import Cutoff, parse_days
-from ppi_ml.schema import MOST_QUARANTINED
+from ppi_ml.schema import MOST_QUARANTINED, table_named
 from ppi_ml.settings import from_sets, write
 from ppi_ml.shelf import Plugin, load_plugins, shelf
 from ppi_ml.table_files import SUFFIXES, holds_tables, left_alone, tables_in
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def load(
     tables: AnyTable | Mapping[str, AnyTable],
     *,
-    columns: Mapping[str, Mapping[str, str]] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | Mapping[str, str] | None = None,
     timezone: str | None = None,
     currency: str | None = None,
     known_lag: Mapping[str, str | int] | None = None,
@@ -39,9 +39,9 @@ def load(
     exclude: Mapping[str, Mapping[str, object]] | None = None,
     segments: Sequence[str] = (),
     rates: Mapping[str, float] | None = None,
-    dates: Mapping[str, str | Sequence[str]] | None = None,
-    decimal: Mapping[str, written_as.Decimal] | None = None,
-    words: Mapping[str, written_as.Words] | None = None,
+    dates: Mapping[str, str | Sequence[str]] | str | Sequence[str] | None = None,
+    decimal: Mapping[str, written_as.Decimal] | written_as.Decimal | None = None,
+    words: Mapping[str, written_as.Words] | written_as.Words | None = None,
     encoding: str | None = None,
     plugins: str | Path | Sequence[str | Path] = (),
 ) -> EventLog:
@@ -50,7 +50,8 @@ def load(
     Args:
         tables: table name -> pandas or polars frame, path or glob; one alone is the order lines,
             or the flat table, told by its columns. A folder that holds order_lines and other
-            tables, a file (or folder) each, is all of them.
+            tables, a file (or folder) each, is all of them. With one alone `columns`, `dates`,
+            `decimal` and `words` may leave out the name of the table.
         columns: table name -> our column name -> theirs; what is not named keeps its name. Those of
             a flat table stand under "flat".
         timezone: the business zone, such as "Europe/Berlin"; None: UTC.
@@ -100,25 +101,28 @@ def load(
         raise UsageError(f'lags: expected {", ".join(LAGGED)}, got "{strange[0]}"')
     stated = {name: parse_days(lag) for name, lag in (lags or {}).items()}
     known = {name: parse_days(lag) for name, lag in (known_lag or {}).items()}
+    by_table: dict[str, Any] = {
+        "columns": columns,
+        "dates": dates,
+        "decimal": decimal,
+        "words": words,
+    }
+    if not isinstance(tables, Mapping):
+        by_table = _of_lines(**by_table)
     try:
-        written = written_as.checked(dates, decimal, words)
+        written = written_as.checked(by_table["dates"], by_table["decimal"], by_table["words"])
     except ValueError as error:
         raise UsageError(str(error)) from None
     rules = _rules({} if exclude is None else exclude)
     found = raw_tables(
-        tables, columns, customer_columns.checked(segments), written, rules, _encoding(encoding)
-    )
+        tables, by_table["columns"], customer_columns.checked(segments), written, rules,
+        _encoding(encoding),
+    )  # fmt: skip
     lines = found["order_lines"]
     found["order_lines"] = replace(lines, notes=(*lines.notes, *others))
     raw = flat.unfolded(found, timezone or "UTC", stated, rules)
     said = {"lags": stated} | {
-        f'{name}["flat"]': (by_table or {}).get("flat")
-        for name, by_table in (
-            ("columns", columns),
-            ("dates", dates),
-            ("decimal", decimal),
-            ("words", words),
-        )
+        f'{name}["flat"]': (given or {}).get("flat") for name, given in by_table.items()
     }
     if raw is found and (of_flat := [name for name, value in said.items() if value]):
         raise UsageError(
@@ -132,6 +136,23 @@ def load(
         purchases=purchases, exclude=rules, segments=segments,
         rates={} if rates is None else rates,
     )  # fmt: skip
+
+
+def _of_lines(columns: Any, dates: Any, decimal: Any, words: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Settings by table, where they were given of the one table there is without its name."""
+    if isinstance(columns, Mapping) and all(isinstance(name, str) for name in columns.values()):
+        of_flat = not set(columns) <= {*table_named("order_lines").names}
+        columns = {"flat" if of_flat else "order_lines": columns} if columns else columns
+    if dates is not None and not isinstance(dates, Mapping):
+        dates = {"order_lines": dates}
+    if isinstance(decimal, str):
+        decimal = {"order_lines": decimal}
+    if isinstance(words, Mapping) and not any(
+        isinstance(ours, Mapping) for of in words.values() if isinstance(of, Mapping)
+        for ours in of.values()
+    ):  # fmt: skip
+        words = {"order_lines": words} if words else words
+    return {"columns": columns, "dates": dates, "decimal": decimal, "words": words}
 
 
 def load_log(
