@@ -448,6 +448,22 @@ def test_settings_of_the_wrong_form_are_refused_with_what_was_expected(stated):
         ppi_ml.load({"order_lines": lines(["2024-01-01"])}, **stated)
 
 
+def test_all_missing_columns_are_named_at_once_and_how_an_order_tells_the_customer():
+    frame = lines(["2025-01-01"])
+    with pytest.raises(DataError) as caught:
+        ppi_ml.load(frame.rename({"customer_id": "Client", "order_id": "Orders"}))
+    assert "required columns customer_id, order_id are missing" in str(caught.value)
+    assert "customer_id: its name there, order_id: Orders" in str(caught.value)
+    assert "docs/operate.md" not in str(caught.value)
+    returns = frame.select("order_id", return_id="order_id", occurred_at=pl.lit("2025-01-02"))
+    with pytest.raises(DataError, match="or take it from the order lines by order_id"):
+        ppi_ml.load({"order_lines": frame, "returns": returns}, currency="EUR", now=NOW)
+    who = frame.select("order_id", "customer_id").unique("order_id")
+    joined = returns.join(who, on="order_id", how="left")
+    log = ppi_ml.load({"order_lines": frame, "returns": joined}, currency="EUR", now=NOW)
+    assert log.tables["returns"].frame.height == 1
+
+
 # ------------------------------------------------------------------ words
 WORDS = {"Abo": "subscription", "einmalig": "one_off"}
 

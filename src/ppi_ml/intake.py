@@ -229,10 +229,12 @@ def _absent(names: list[str], table: Table, found: list[str], settings: str) -> 
         in_python = f'columns={{"{settings}": {{{pairs}}}}}'
         named = f"data.tables.{settings}.{named} in a config, {in_python} in Python"
     one = len(names) == 1
+    by_order = CUSTOMER_ID.name in names and "order_id" in found and table.name != "order_lines"
+    joined = "; or take it from the order lines by order_id (docs/operate.md)" if by_order else ""
     return (
         f"required column{'' if one else 's'} {', '.join(names)} {'is' if one else 'are'} missing; "
         f"the columns are: {', '.join(found)}. If {'it has another name' if one else 'they have '}"
-        f"{'' if one else 'other names'}, say so: {named}"
+        f"{'' if one else 'other names'}, say so: {named}{joined}"
     )
 
 
