@@ -126,6 +126,13 @@ def test_unjudged_says_why_and_needs_no_rows():
     assert "Terms" not in card.to_markdown() and "<table>" not in card._repr_html_()
 
 
+@pytest.mark.parametrize("status", ["better", "level", "worse", "unjudged"])
+def test_every_verdict_says_what_to_do(status):
+    card = replace(CARD, verdict=replace(CARD.verdict, status=status))
+    for rendered in (card.to_text(), card.to_markdown(), card._repr_html_()):
+        assert rendered.count("What to do: ") == 1
+
+
 def test_a_long_verdict_is_wrapped_and_kept_whole():
     long = replace(CARD, verdict=replace(CARD.verdict, text="word " * 80))
     banner = long.to_text().split("\n\n")[1]

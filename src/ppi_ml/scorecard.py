@@ -21,6 +21,14 @@ from ppi_ml.tables import WIDTH, Table, markdown
 
 Status = Literal["better", "level", "worse", "unjudged"]
 
+_ADVICE = {
+    "better": "use it; how far a single date can be off, pred/actual of each test cutoff says.",
+    "level": "it does no harm, and is no better than the baseline that is named.",
+    "worse": "do not use it as it is. Where one cutoff decided, look at what happened there; where "
+    "all did, at the baseline that wins.",
+    "unjudged": "load more customers or a longer history before anybody acts on its scores.",
+}
+"""What a verdict asks of whoever reads it; docs/operate.md says more."""
 _COLOURS = {"better": "#1a7f37", "level": "#9a6700", "worse": "#cf222e", "unjudged": "#57606a"}
 
 
@@ -129,7 +137,12 @@ class Scorecard:
 
     def _notes(self) -> list[str]:
         named = {row.model for row in self.rows}
-        return [*self.notes, *(f"{k}: {v}" for k, v in sorted(self.labels.items()) if k in named)]
+        advice = f"What to do: {_ADVICE[self.verdict.status]}"
+        return [
+            advice,
+            *self.notes,
+            *(f"{k}: {v}" for k, v in sorted(self.labels.items()) if k in named),
+        ]
 
     def _tables(self) -> list[Table]:
         return tables_of(self.rows, self.verdict.metric, NOUNS[self.entity])
