@@ -348,6 +348,16 @@ def test_one_without_a_purchase_has_the_row_of_the_batch(scorer, log, lines, rea
     assert told == [said.values]
 
 
+def test_what_is_said_of_one_prints_in_a_line_and_does_not_name_them(scorer):
+    known = {**line("2019-11-01"), "customer_id": "somebody-known"}
+    said = scorer.one({"order_lines": [known]}, "2019-12-01")
+    assert said.customer_id == "somebody-known" and "somebody" not in repr(said)
+    risk = said.values["churn_probability"]
+    assert repr(said).startswith(f"Prediction(2019-12-01, scored: churn_probability {risk:.3g}")
+    nothing = scorer.one({"order_lines": [line("2019-11-01", order_type="free")]}, "2019-12-01")
+    assert repr(nothing).startswith("Prediction(2019-12-01, no_history: reason no purchase")
+
+
 def test_now_is_the_cutoff_if_none_is_given(scorer):
     before = datetime.now(UTC).timestamp()
     said = scorer.one({"order_lines": [line("2020-01-05T10:00:00")]})

@@ -45,7 +45,12 @@ _GRACE_US = 5 * 60 * 1_000_000
 _OLD_STATE_DAYS = 180
 
 
-@dataclass(frozen=True)
+_OF_EVERY_ROW = (
+    "customer_id", "cutoff", "target", "status", "horizon_days", "model_version", "model_sha256",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What is said of one customer: `values` are the columns of the score table.
 
@@ -61,6 +66,15 @@ class Prediction:
     curves: Curves | None
     rows: Sequence[Mapping[str, Any]] = ()
     """All rows of the customer: one, or one for every product; `values` is the first."""
+
+    def __repr__(self) -> str:
+        """What is said, in a line, without the id: it may end in a log."""
+        told = {n: v for n, v in self.values.items() if v is not None and n not in _OF_EVERY_ROW}
+        said = ", ".join(
+            f"{n} {v:.3g}" if isinstance(v, float) else f"{n} {v}" for n, v in told.items()
+        )
+        more = f"; the first of {len(self.rows):,} rows" if len(self.rows) > 1 else ""
+        return f"Prediction({self.cutoff}, {self.status}{': ' if said else ''}{said}{more})"
 
 
 @dataclass(frozen=True)
