@@ -116,7 +116,9 @@ def problem_of(log: EventLog, config: Config) -> Problem:
     material = Material(
         log=log,
         data=data,
-        states=rows.fit_processes(data, config.model.processes, log.observed_from),
+        states=rows.fit_processes(
+            data, config.model.processes, log.observed_from, deciding=fold.newer
+        ),
         horizon=plan.asked,
         active_within=config.target.active_within,
         settling=labels.settling_days(log),

@@ -138,6 +138,27 @@ def test_one_cutoff_to_train_on_and_one_to_judge(train, shop_of, target):
     scores(run, log)
 
 
+def test_years_with_nobody_or_too_few_before_the_others_came_change_nothing(train, log_of):
+    """Most cutoffs of such a log lie where nothing can be learned: they must not decide."""
+    quiet = 2500
+    few = [(f"old{i}", day) for i in range(3) for day in range(1200 + i, quiet + DAYS, 50)]
+    many = [(who, quiet + day) for who, day in orders()]
+    lines = [("c0", at(0), {"order_type": "free"}), *((who, at(day)) for who, day in few + many)]
+    log = log_of(lines, start=START, until=START + timedelta(days=quiet + DAYS))
+    long, short = [
+        train(log, "churn", {"folds.train_cutoffs": most, "model.stages": "process+glm"})
+        for most in (60, 24)
+    ]
+    assert long.scorecard.verdict.status in JUDGED
+    assert long.scorecard.verdict == short.scorecard.verdict
+    scores(long, log)
+
+
+def at(day):
+    """The instant of a day of a log, as text."""
+    return (START + timedelta(days=day)).isoformat()
+
+
 @BOTH
 def test_a_horizon_longer_than_the_log_is_judged_at_less_and_says_so(train, shop_of, target):
     log = shop_of(orders())

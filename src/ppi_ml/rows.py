@@ -101,11 +101,14 @@ def fit_processes(
     names: Sequence[str],
     log_start: Cutoff,
     on_fit: Callable[[], None] = lambda: None,
+    deciding: Sequence[Cutoff] | None = None,
 ) -> ProcessStates:
     """Fit every process at every cutoff of the data, on that cutoff's past alone.
 
     A process that cannot be fitted at most of the cutoffs is not used; a cutoff at which one of
-    the others cannot be fitted is left out. `NotTrainableError` if nothing is left.
+    the others cannot be fitted is left out. `NotTrainableError` if nothing is left. If `deciding`
+    is given, only these cutoffs decide which processes are used: in the early years of a long log
+    there may have been too few customers for any.
     """
     if data.entity.is_pair:
         return _fit_pairs(data, on_fit)
@@ -124,7 +127,7 @@ def fit_processes(
             except NotTrainableError as error:
                 reasons[name] = f"at {cutoff}: {error}"
         on_fit()
-    return _usable(names, fitted, reasons, _PLACE)
+    return _usable(names, fitted, reasons, _PLACE, deciding)
 
 
 def _fit_pairs(data: Dataset, on_fit: Callable[[], None]) -> ProcessStates:
@@ -146,11 +149,11 @@ def _usable(
     fitted: Mapping[str, ProcessState],
     reasons: Mapping[str, str],
     place: str,
+    deciding: Sequence[Cutoff] | None = None,
 ) -> ProcessStates:
     last, newest = list(fitted.items())[-1]
-    kept = tuple(
-        n for n in names if n in newest and sum(n in s for s in fitted.values()) * 2 >= len(fitted)
-    )
+    asked = fitted.values() if deciding is None else [fitted[str(c)] for c in deciding]
+    kept = tuple(n for n in names if n in newest and sum(n in s for s in asked) * 2 >= len(asked))
     needed = {*kept, place}
     by_cutoff = {cutoff: state for cutoff, state in fitted.items() if needed <= state.keys()}
     if not kept or last not in by_cutoff:

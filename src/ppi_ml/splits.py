@@ -23,6 +23,11 @@ class Fold:
     train: tuple[Cutoff, ...]
     test: tuple[Cutoff, ...]
 
+    @property
+    def newer(self) -> tuple[Cutoff, ...]:
+        """The training cutoffs without the older ones of a long log, and the end."""
+        return (*self.train[-NEWER_CUTOFFS:], self.end)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,8 +47,16 @@ class Plan:
     @property
     def cutoffs(self) -> tuple[Cutoff, ...]:
         """Every cutoff at which something is fitted, earliest first: training cutoffs and ends."""
-        folds = [self.final, *self.inner, *([self.outer] if self.outer else [])]
-        return tuple(sorted({c for fold in folds for c in (*fold.train, fold.end)}))
+        return tuple(sorted({c for fold in self._folds for c in (*fold.train, fold.end)}))
+
+    @property
+    def newer(self) -> tuple[Cutoff, ...]:
+        """The same without what is but an older cutoff of a long log, earliest first."""
+        return tuple(sorted({c for fold in self._folds for c in fold.newer}))
+
+    @property
+    def _folds(self) -> tuple[Fold, ...]:
+        return (self.final, *self.inner, *([self.outer] if self.outer else []))
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,9 @@ def _learn(
     for what in unused(log, found.families, data.states[str(folds.final.end)]):
         say.note(f"not used: {what}")
     with say.stage("fitting purchase processes", len(folds.cutoffs)) as step:
-        states = rows.fit_processes(data, config.model.processes, log.observed_from, step)
+        states = rows.fit_processes(
+            data, config.model.processes, log.observed_from, step, folds.newer
+        )
     for name, reason in states.reasons.items():
         say.note(f"not used: the process {name} ({reason})")
     material = _material(log, data, states, folds, config, found.target)
