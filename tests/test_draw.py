@@ -92,3 +92,16 @@ def test_a_long_log_has_as_many_cutoffs_as_leave_rows_for_the_most_customers(log
     config = Config.read({"data": {"source": "dataframes"}, "target": target}, asked, environ={})
     assert len(plan_of(log, config).final.train) == most
     assert len(plan_of(log, config, of_pairs=True).final.train) == 24
+
+
+def test_who_never_ordered_takes_no_older_cutoff_away(log_of):
+    """Rows are of customers with a purchase; returns here stand for all that others leave."""
+    days = [f"20{year}-{month:02d}-01" for year in range(10, 18) for month in range(1, 13)]
+    lines = [(f"c{i % 20}", day) for i, day in enumerate(days)]
+    strangers = [(f"s{i}", "2017-06-01") for i in range(200)]
+    target = {"name": "churn", "horizon": "30d"}
+    sets = {"model.max_customers": 60}
+    config = Config.read({"data": {"source": "dataframes"}, "target": target}, sets, environ={})
+    most = len(plan_of(log_of(lines), config).final.train)
+    assert most > 24
+    assert len(plan_of(log_of(lines, strangers), config).final.train) == most

@@ -17,13 +17,18 @@ def uniform(ids: pl.Series, seed: int) -> NDArray[np.float64]:
     return np.array([crc32((salt + name).encode()) for name in ids], dtype=np.float64) / 2.0**32
 
 
+def buyers(log: EventLog) -> pl.Series:
+    """The ids of all customers with an order, sorted (n,): there is nothing to learn of others."""
+    return log.tables["order_lines"].frame["customer_id"].unique().sort()
+
+
 def customers(log: EventLog, most: int, seed: int) -> EventLog:
     """The log of `most` of its customers with an order; the log itself where there are no more.
 
     A customer comes with all events or with none, and stands for all those who were not drawn, so
     what is learned from the drawn needs no weights. Tables without customers stay whole.
     """
-    ids = log.tables["order_lines"].frame["customer_id"].unique().sort()
+    ids = buyers(log)
     if len(ids) <= most:
         return log
     lowest = np.argsort(uniform(ids, seed), kind="stable")[:most]
@@ -34,8 +39,7 @@ def said(whole: EventLog, drawn: EventLog) -> tuple[str, ...]:
     """A sentence on how many were drawn; none if everybody was."""
     if drawn is whole:
         return ()
-    some, every = (log.tables["order_lines"].frame["customer_id"].n_unique()
-                   for log in (drawn, whole))  # fmt: skip
+    some, every = (len(buyers(log)) for log in (drawn, whole))
     return (
         f"Learned from and judged on {some:,} of {every:,} customers, drawn by hash "
         "(model.max_customers); everybody is scored.",

@@ -208,7 +208,7 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
 def _train_cutoffs(log: EventLog, config: Config, *, of_pairs: bool) -> int:
     """How many training cutoffs there may be: older ones as far as memory is bounded by rows."""
     newer = splits.NEWER_CUTOFFS
-    room = newer * config.model.max_customers // max(1, len(log.customer_ids))
+    room = newer * config.model.max_customers // max(1, len(draw.buyers(log)))
     return min(config.folds.train_cutoffs, newer if of_pairs else max(newer, room))
 
 
