@@ -444,6 +444,16 @@ def config_of(target, **more):
     )  # fmt: skip
 
 
+def test_older_cutoffs_are_of_customers_alone():
+    """What a year ago teaches of a parcel or of a return was not measured."""
+    told = [
+        dry_run.describe(config_of("low_review", **{"folds.every": 5, "folds.train_cutoffs": most}),
+                         shop())
+        for most in (20, 24, 60)
+    ]  # fmt: skip
+    assert told[0] != told[1] == told[2]
+
+
 def test_returns_can_be_asked_about_without_deliveries(tmp_path):
     frames = moments.planted(0, customers=120)
     few = {name: frames[name] for name in ("order_lines", "returns")}

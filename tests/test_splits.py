@@ -162,3 +162,22 @@ def test_older_cutoffs_only_add_to_the_newer_ones(days, most, usual_gap):
     newer = plan_of(days, 90, Spacing(usual_gap=usual_gap)).final.train
     assert train[-len(newer) :] == newer
     assert list(train) == sorted(set(train)) and len(train) <= most
+
+
+@given(st.integers(20, 7500), HORIZONS, st.integers(1, 90), st.integers(1, 60))
+def test_older_cutoffs_lie_twice_as_far_apart_in_every_fold(days, horizon, every, most):
+    """As many as there may be, or back to the first, and none between the newer ones."""
+    plan = plan_of(days, horizon, Spacing(every, train_cutoffs=most))
+    for fold in (plan.final, *plan.inner, *([plan.outer] if plan.outer else [])):
+        gaps = [round(b.days_since(a)) for a, b in pairwise((*fold.train, fold.end))]
+        older, between, newer = gaps[:-25], gaps[-25:-24], gaps[-24:]
+        assert set(newer) <= {min(every, round(fold.end.days_since(plan.first)))}
+        assert set(older) <= {2 * every}
+        assert all(every <= gap < 3 * every for gap in between)
+        assert not between or len(fold.train) == most or fold.train[0] == plan.first
+
+
+def test_what_is_but_an_older_cutoff_is_not_among_the_newer():
+    plan, short = plan_of(4000, 90, Spacing(train_cutoffs=60)), plan_of(4000, 90)
+    assert plan.newer == short.newer == short.cutoffs
+    assert set(plan.newer) < set(plan.cutoffs)
