@@ -1,4 +1,4 @@
-"""Why a CSV file cannot be read, and what to do: looked at only once reading it has failed.
+"""The form of a CSV file, and why one cannot be read and what to do.
 
 What is said names the file's form, never a cell.
 """
@@ -9,7 +9,7 @@ import codecs
 import csv
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,15 @@ _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TITLE_GAPS = 2
 _MARK = re.compile(r"[^\w\s,;|]")
+_QUOTED = re.compile(r'"[^"]*"')
 SEPARATORS = ",;\t|"
 _SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
+
+
+def separator_of(lines: Iterable[str]) -> str:
+    """What stands between the names of the header, the first line that is not blank."""
+    head = next((line for line in lines if line.strip()), "")
+    return max(SEPARATORS, key=_QUOTED.sub("", head).count)
 
 
 def trouble(file: Path, separator: str, encoding: str | None = None) -> str:
@@ -32,7 +39,7 @@ def trouble(file: Path, separator: str, encoding: str | None = None) -> str:
         if encoding is not None:
             return f"it holds bytes that are no {encoding} either. {_SAVE}"
         return f"{written.told}. {_stated(written.setting)}"
-    return _longer_row(file, separator)
+    return _odd_row(file, separator)
 
 
 def other_encoding(file: Path) -> str:
@@ -74,28 +81,32 @@ def _stated(encoding: str) -> str:
 def above_header(head: Sequence[str], file: Path) -> str:
     """What stands where the header should, and how to mend it; empty if the first line may be it.
 
-    `head` are the first lines of the file. Excel writes the separator on a line of its own; a title
-    has fewer cells than the header that comes some lines below it.
+    `head` are the first lines of the file; blank ones before all others count as nothing. Excel
+    writes the separator on a line of its own; a title has fewer cells than the header that comes
+    some lines below it.
     """
-    if not head:
+    place = next((i for i, line in enumerate(head) if line.strip()), None)
+    if place is None or head[place].count('"') % 2:  # a name between quotes goes on in the next
         return ""
-    first = head[0].strip().strip('"').lower()
+    top = head[place]
+    first = top.strip().strip('"').lower()
     if first.startswith("sep=") and len(first) <= len("sep=;"):
         return (
             "its first line is sep=, a note to Excel about the separator, and the header only "
-            f"comes then. {_delete(1, file)}"
+            f"comes then. {_delete(place + 1, file)}"
         )
-    cells = _cells(head[0])
+    cells = _cells(top)
     filled = sum(map(bool, cells))
     if filled > 1 and cells.count("") < _TITLE_GAPS:
         return ""
-    marks = set(_MARK.findall(head[0]))
-    for number, line in enumerate(head[1:], 2):
-        if any(head[0].count(mark) + 1 == len(_cells(line)) for mark in marks):
+    marks = set(_MARK.findall(top))
+    for number, line in enumerate(head[place + 1 :], place + 2):
+        if any(top.count(mark) + 1 == len(_cells(line)) for mark in marks):
             return ""  # a header between marks that separate nothing else, such as a/b/c
         if sum(map(bool, _cells(line))) > max(filled, 2):
-            return f"line 1 looks like a title, and line {number} like the header. " + _delete(
-                number - 1, file
+            return (
+                f"line {place + 1} looks like a title, and line {number} like the header. "
+                f"{_delete(number - 1, file)}"
             )
     return ""
 
@@ -125,13 +136,14 @@ def is_utf8(file: Path) -> bool:
     return True
 
 
-def _longer_row(file: Path, separator: str) -> str:
-    """Which row has more fields than the header."""
+def _odd_row(file: Path, separator: str) -> str:
+    """Which row has quotes that do not fit, or more fields than the header."""
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines, delimiter=separator)
+        rows = csv.reader(lines, delimiter=separator, strict=True)
+        wanted, begins = 0, 1
         try:
-            wanted = len(next(rows, []))
             for row in rows:
+                wanted = wanted or len(row)
                 if len(row) > wanted:
                     return (
                         f"line {rows.line_num:,} has {len(row)} fields and the header {wanted}; "
@@ -140,8 +152,13 @@ def _longer_row(file: Path, separator: str) -> str:
                         "quotes or with another separator (; , tab or |), or mend the rows longer "
                         "than its header"
                     )
+                begins = rows.line_num + 1
         except csv.Error:
-            return ""
+            return (
+                f"the row that begins on line {begins:,} has a field whose quote is never closed, "
+                'or a quote inside a quoted field that is not written twice, as "" is. Mend it, or '
+                "export again with such quotes doubled"
+            )
     return ""
 
 

@@ -10,13 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from ppi_ml.cells import read_id
-from ppi_ml.csv_trouble import other_encoding
+from ppi_ml.csv_trouble import other_encoding, separator_of
 from ppi_ml.errors import UsageError
 from ppi_ml.schema import CUSTOMER_ID
 
 NAMES = ("customer_id", "customer")
 """What a column of customers is called: in events and scores, and in lists for people."""
-SEPARATORS = ",;\t|"
 _WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -104,7 +103,7 @@ def _text(path: Path) -> str:
 def _ids(path: Path, text: str) -> list[str]:
     lines = [line for line in _LINE_END.split(text) if line.strip()]
     head = lines[0] if lines else ""
-    separator = max(SEPARATORS, key=head.count)
+    separator = separator_of(lines)
     names = [name.strip().lower() for name in head.replace('"', "").split(separator)]
     name = next((name for name in NAMES if name in names), None)
     if name is None:

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ppi_ml import spreadsheet
-from ppi_ml.csv_trouble import other_encoding
-from ppi_ml.customer_list import NAMES, SEPARATORS, Customers
+from ppi_ml.csv_trouble import other_encoding, separator_of
+from ppi_ml.customer_list import NAMES, Customers
 from ppi_ml.errors import DataError, IntegrityError
 from ppi_ml.ledger import QUARANTINE_SCHEMA
 
@@ -240,7 +240,7 @@ def _header(path: Path) -> tuple[list[str], str]:
         head = file.readline()
         if "\0" in head:
             raise UnicodeError("a text of two bytes a character")
-        separator = max(SEPARATORS, key=head.count)
+        separator = separator_of([head])
         file.seek(0)
         names = next(csv.reader(file, delimiter=separator), [])
     return [name.strip() for name in names], separator  # as a file of events is read

@@ -1,7 +1,10 @@
+import csv
 import subprocess
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ppi_ml
 from ppi_ml import inputs
@@ -16,6 +19,53 @@ def test_csv_is_text_whatever_it_looks_like(tmp_path):
     frame = read_files(file)
     assert frame.columns == ["id", "na,me", "n"]
     assert frame.rows() == [("007", "line\r\nbreak", "1"), ("=1+1", "Zoë 🛒", None)]
+
+
+QUOTES = {
+    "inches": 'a,b\n1,5" pipe\n2,6" pipe\n3,x\n',
+    "inches at the end of a row": 'a,b\n"1",5"\n2,6"\n3,x\n',
+    "of three columns": 'a,b,c\n1,5" pipe,x\n2,"y, z",6"\n',
+    "a blank line first": "\na,b\n1,2\n",
+    "blank lines and empty rows": "a,b\n\n1,2\n,\n3,4\n\n",
+    "line ends of an old Mac": "a,b\r1,2\r3,4\r",
+    "a name of two lines": '"a\nz",b\n1,2\n',
+    "a separator in a name": '"a, z";b\n1;2\n',
+}
+READ = {
+    "inches": [("1", '5" pipe'), ("2", '6" pipe'), ("3", "x")],
+    "inches at the end of a row": [("1", '5"'), ("2", '6"'), ("3", "x")],
+    "of three columns": [("1", '5" pipe', "x"), ("2", "y, z", '6"')],
+    "a blank line first": [("1", "2")],
+    "blank lines and empty rows": [("1", "2"), ("3", "4")],
+    "line ends of an old Mac": [("1", "2"), ("3", "4")],
+    "a name of two lines": [("1", "2")],
+    "a separator in a name": [("1", "2")],
+}
+
+
+@pytest.mark.parametrize("case", QUOTES)
+def test_quotes_and_blank_lines_take_no_row_along(tmp_path, case):
+    file = tmp_path / "a.csv"
+    file.write_bytes(QUOTES[case].encode())
+    assert read_files(file).rows() == READ[case]
+
+
+PLAIN = st.text(st.sampled_from('xy" '), max_size=4).map(lambda cell: cell.lstrip('"'))
+QUOTED = st.text(st.sampled_from('xy" ,\n'), max_size=4).map(
+    lambda cell: '"' + cell.replace('"', '""') + '"'
+)
+
+
+@given(rows=st.lists(st.lists(PLAIN | QUOTED, min_size=3, max_size=3), max_size=9))
+def test_rows_are_those_of_the_standard_reader(tmp_path_factory, rows):
+    """Whatever stands between quotes, and wherever else a quote stands."""
+    lines = ["a,b,c", *map(",".join, rows)]
+    file = tmp_path_factory.mktemp("csv") / "a.csv"
+    file.write_text("\n".join(lines) + "\n")
+    with file.open(newline="") as text:
+        expected = [row for row in csv.reader(text, strict=True) if any(row)][1:]
+    got = [[cell or "" for cell in row] for row in read_files(file).rows()]
+    assert [row for row in got if any(row)] == expected
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -54,6 +104,16 @@ UNREADABLE = {
     ),
     "UTF-16 bare": ("a.csv", "a,b\nJosé,1\n".encode("utf-16-le"), "written in UTF-16"),
     "unquoted decimals": ("a.csv", b"a,b\n1,secret\n1,12,50\n", "line 3 has 3 fields and the head"),
+    "a quote that stays open": (
+        "a.csv",
+        b'a,b\n1,2\n3,"secret\n4,5\n',
+        "begins on line 3 has a field whose quote is never cl",
+    ),
+    "quotes in quotes": (
+        "a.csv",
+        b'a,b\n1,"a "secret, b" c"\n',
+        "row that begins on line 2 .* is not written twice",
+    ),
     "longer rows": ("a.csv", b"a,b\n1,2,3\n", "rows longer than its header"),
     "sep": ("a.csv", b"sep=;\r\na;b\r\n1;2;secret\r\n", "first line is sep=, a note to Excel"),
     "sep of tabs": ("a.csv", b"sep=\t\na\tb\tc\n1\t2\tsecret\n", "line is sep=, a note to Excel"),
@@ -75,6 +135,7 @@ def test_an_unreadable_file_is_named_and_not_quoted(tmp_path, name, content, mes
 ABOVE = {
     "sep": (b"sep=;\na;b;c\n1;2;3\n", "sep=, a note to Excel"),
     "sep of two columns": (b"sep=;\r\na;b\r\n1;2\r\n", "sep=, a note to Excel"),
+    "a title below a blank line": (b"\nAll orders\na;b;c\n1;2;3\n", "line 3 like the header"),
     "a title": (b"All orders of 2026\n\na;b;c\n1;2;3\n", "line 3 like the header"),
     "two titles with separators": (b"Orders;;\nas of 1.1.;;\na;b;c\n1;2;3\n", "line 3 like the"),
     "a title of two cells": (b"Orders;2026;;;\na;b;c;d;e\n1;2;3;4;5\n", "line 2 like the header"),
