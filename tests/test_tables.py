@@ -22,9 +22,10 @@ def test_markup_in_a_cell_stays_a_cell():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, ""), (0.0, "0.0000"), (-0.0247, "-0.0247"), (0.00002, "+2e-05"), (1.0, "+1.0000")],
-)
-def test_a_difference_is_never_rounded_to_zero(value, text):
+    [(None, ""), (0.0, "0.0000"), (-0.0247, "-0.0247"), (0.00002, "+2e-05"), (1.0, "+1.0000"),
+     (-2e-7, "-2e-07"), (5e-10, "0.0000")],
+)  # fmt: skip
+def test_a_difference_is_rounded_to_zero_only_where_it_is_noise(value, text):
     assert signed(value) == text
 
 

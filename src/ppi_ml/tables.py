@@ -9,6 +9,8 @@ from math import floor, log10
 
 WIDTH = 98
 """Characters of a line in the terminal."""
+_NOISE = 1e-7
+"""Below this a difference comes from the order in which numbers were added."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,10 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Format a difference for people: with its sign, and never rounded to zero."""
+    """Format a difference for people: with its sign, and not rounded to zero unless it is noise."""
     if value is None:
         return ""
-    if value == 0:
+    if abs(value) < _NOISE:
         return "0.0000"
     return f"{value:+.4f}" if abs(value) >= 0.00005 else f"{value:+.0e}"
 
