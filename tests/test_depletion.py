@@ -1,6 +1,7 @@
 """Depletion from end to end on a simulated shop: train, judge, score, and the list for people."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,18 @@ from typer.testing import CliRunner
 
 import ppi_ml
 from ppi_ml import bundle as bundles
-from ppi_ml import cli, dry_run, houses, pair_scores, rows, run_outs, scoring, simulate
+from ppi_ml import (
+    cli,
+    dry_run,
+    hindsight,
+    houses,
+    judging,
+    pair_scores,
+    rows,
+    run_outs,
+    scoring,
+    simulate,
+)
 from ppi_ml.config import Config
 from ppi_ml.entities import PAIR, Entity
 from ppi_ml.errors import ConfigError, DataError, IntegrityError, UsageError
@@ -366,6 +378,25 @@ def test_the_scorecard_speaks_of_pairs(run):
     assert [line for line in told if not line.startswith(about)] == []
     assert "two pairs, the one that was bought again earlier" in card.to_markdown()
     assert "Everybody" not in card.to_markdown()
+
+
+def test_pairs_are_judged_on_other_dates_as_they_are_scored(run, log, monkeypatch):
+    tables = []
+
+    def judge(*args):
+        card, table = judging.judge(*args)
+        tables.append(table)
+        return card, table
+
+    monkeypatch.setattr(hindsight, "judging", SimpleNamespace(judge=judge))
+    cutoff = log.observed_until.plus(-90)
+    card = ppi_ml.evaluate(run, log, cutoff, in_sample=True)
+    assert card.entity == PAIR and {row.model for row in card.rows} >= {"model", "kaplan_meier"}
+    judged = tables[0].filter("eligible")
+    scores = pl.from_pandas(ppi_ml.Scorer.load(run.bundle).score(log, str(cutoff), days=[60]))
+    both = judged.join(scores, on=["customer_id", "product"])
+    assert len(judged) > 100 and len(both) == len(judged)
+    np.testing.assert_allclose(both["model"], both["no_event_by_60d_right"], atol=1e-6)
 
 
 def test_what_is_not_consumable_is_told_and_not_scored(log, tmp_path):

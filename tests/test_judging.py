@@ -184,13 +184,13 @@ def test_predictions_do_not_know_what_happens_after_the_test_cutoff(material, pl
 
 @pytest.mark.parametrize(
     ("chosen", "said"),
-    [([-1], "One test cutoff is all"), ([-2, -1], "share part of their"), ([0, -1], None)],
+    [([-1], "One test cutoff alone"), ([-2, -1], "share part of their"), ([0, -1], None)],
 )
 def test_too_few_test_cutoffs_are_said(material, plan, chosen, said):
     """One, two that overlap, and two that lie a whole horizon apart."""
     test = tuple(plan.outer.test[i] for i in chosen)
     scorecard, _ = judge(material, replace(plan, outer=replace(plan.outer, test=test)))
-    words = ("One test cutoff is all", "share part of their")
+    words = ("One test cutoff alone", "share part of their")
     assert [w for w in words if w in " ".join(scorecard.notes)] == ([said] if said else [])
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ppi_ml.dataset import build_features
     from ppi_ml.errors import PpiError
     from ppi_ml.events import EventLog
+    from ppi_ml.hindsight import evaluate
     from ppi_ml.inputs import load, load_demo
     from ppi_ml.models.curve import Curves
     from ppi_ml.models.durations import Durations
@@ -36,6 +37,7 @@ __all__ = [
     "Run",
     "Scorer",
     "build_features",
+    "evaluate",
     "load",
     "load_demo",
     "simulate_shop",
@@ -52,6 +54,7 @@ _HOMES = {
     "Run": "runs",
     "Scorer": "scoring",
     "build_features": "dataset",
+    "evaluate": "hindsight",
     "load": "inputs",
     "load_demo": "inputs",
     "simulate_shop": "simulate",

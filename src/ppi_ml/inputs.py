@@ -330,6 +330,16 @@ def plugins_of(path: str | Path, sets: Sequence[str] = ()) -> tuple[Plugin, ...]
     return load_plugins(Config.read(path, sets).plugins) if _is_config(Path(path)) else ()
 
 
+def log_as_trained(path: str | Path, trained: DataSettings, sets: Sequence[str] = ()) -> EventLog:
+    """The events of DATA for a model that was trained with those settings of the data.
+
+    The other arguments are those of `data_settings`.
+    """
+    settings = data_settings(path, trained, sets)
+    settings = settings.model_copy(update={"segments": trained.segments})
+    return load_log(settings, plugins_of(path, sets), spare=True)
+
+
 def _file(path: Path, like: DataSettings | None) -> DataSettings:
     """Settings of one file; a flat table is known by its columns, or by the names `like` maps."""
     mapped = like.tables.get("flat") if like else None

@@ -32,7 +32,7 @@ from ppi_ml.splits import Fold, Plan
 def judge(
     material: Material,
     plan: Plan,
-    chosen: Recipe,
+    chosen: Recipe | Mixture,
     families: Sequence[Family],
     baselines: Sequence[Baseline],
     say: Progress,
@@ -40,7 +40,9 @@ def judge(
 ) -> tuple[Scorecard, pl.DataFrame | None]:
     """The scorecard of a recipe, and the predictions it rests on (None if nothing is judged).
 
-    `wanted` says which pairs are judged, where rows are pairs.
+    `chosen` may also be a model that is there already; then it is judged, and nothing but the
+    baselines is fitted. Its states are those of the fold's end in the material. `wanted` says
+    which pairs are judged, where rows are pairs.
     """
     fold, entity = plan.outer, material.data.entity.name
     if fold is None:
@@ -57,7 +59,7 @@ def judge(
         followed = labels.uninterrupted(test, material.log, end, plan.horizon)
         test, waits = test.take(followed), waits.take(followed)
         try:
-            fitted = recipe.fit(material, fold, chosen)
+            fitted = recipe.fit(material, fold, chosen) if isinstance(chosen, Recipe) else chosen
             curves = recipe.curves(fitted, test, material.states, fold.end)
         except NotTrainableError as error:
             return unjudged(str(error), metric=material.metric, entity=entity), None
@@ -67,7 +69,8 @@ def judge(
         answers.predictions[MODEL] = _kept(curves.survival(problem.days))
         backtest = _backtest(problem, plan, test, waits, answers, _process_alone(fitted))
         words = {b.name: b.description for b in baselines}
-        words[MODEL] = f"the recipe of this run: {in_words(fitted)}"
+        what = "the recipe of this run" if isinstance(chosen, Recipe) else "the bundle"
+        words[MODEL] = f"{what}: {in_words(fitted)}"
         card = evaluation.judge(backtest, seed=material.seed, labels=words)
         about = (*_about_time(material, plan, fold), *_about_rows(test, followed, wanted))
         notes = (*about, *card.notes, *answers.notes)
@@ -79,11 +82,11 @@ def _about_time(material: Material, plan: Plan, fold: Fold) -> list[str]:
     notes = []
     span = fold.test[-1].days_since(fold.test[0])
     if len(fold.test) == 1:
-        notes.append("One test cutoff is all the log has room for: one season, one draw of luck.")
+        notes.append("One test cutoff alone: one season, one draw of luck.")
     elif span < plan.horizon:
         notes.append(
             f"The test cutoffs lie within {span:.0f} days, so they share part of their "
-            f"{plan.horizon} days; the log has no room for more."
+            f"{plan.horizon} days."
         )
     late = sum(Future(material.log, c, c).unsettled() for c in fold.test)
     if late:

@@ -29,6 +29,7 @@ from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Target
 from ppi_ml.engine.buckets import bytes_of
+from ppi_ml.entities import Entity
 from ppi_ml.errors import NotTrainableError, UsageError
 from ppi_ml.events import EventLog, check_log
 from ppi_ml.explain import Reference
@@ -122,8 +123,9 @@ def _learn(
         say.note(note)
     with say.stage("building features", len(folds.cutoffs)) as step:
         data = dataset.build(
-            log, folds.cutoffs, found.families, entity=found.entity, wanted=_wanted(found, config),
-            threads=config.engine.threads, memory=bytes_of(config.engine.memory), on_cutoff=step,
+            log, folds.cutoffs, found.families, entity=found.entity,
+            wanted=wanted_of(found.entity, config), threads=config.engine.threads,
+            memory=bytes_of(config.engine.memory), on_cutoff=step,
         ).varying()  # fmt: skip
     for what in unused(log, found.families, data.states[str(folds.final.end)]):
         say.note(f"not used: {what}")
@@ -133,13 +135,13 @@ def _learn(
         )
     for name, reason in states.reasons.items():
         say.note(f"not used: the process {name} ({reason})")
-    material = _material(log, data, states, folds, config, found.target)
+    material = material_of(log, data, states, folds.horizon, config, found.target)
     with say.stage("searching a recipe", config.tune.trials) as step:
         chosen = _search(material, folds, config, folder, step)
     say.note(f"stages: {chosen.why}")
     scorecard, backtest = judging.judge(
         material, folds, chosen.recipe, found.families, found.baselines, say,
-        _wanted(found, config),
+        wanted_of(found.entity, config),
     )  # fmt: skip
     how = f"The stages: {chosen.why}."
     in_no_pair = (f"{note}." for note in lost)
@@ -175,9 +177,9 @@ def _learn_occasions(
     return shipment, got.rows
 
 
-def _wanted(found: AskedFor, config: Config) -> Wanted | None:
+def wanted_of(entity: Entity, config: Config) -> Wanted | None:
     """Which pairs are rows: those asked about, and no more of them than the model can use."""
-    if not found.entity.is_pair:
+    if not entity.is_pair:
         return None
     most = max(_LEAST_PAIRS, config.model.max_rows // _INTERVALS_OF_A_ROW)
     return Wanted(config.target.active_within, most, config.seed, in_stock=True)
@@ -191,7 +193,7 @@ def plan_of(log: EventLog, config: Config, *, of_pairs: bool = False) -> Plan:
     """
     spacing = Spacing(
         config.folds.every, _train_cutoffs(log, config, of_pairs=of_pairs),
-        config.folds.test_cutoffs, ceil(_settling(log, config)),
+        config.folds.test_cutoffs, ceil(settling_of(log, config)),
         _WARM_UP_OF_PAIRS if of_pairs else None,
         inf if of_pairs else labels.usual_gap(log),
     )  # fmt: skip
@@ -236,7 +238,8 @@ def _config(
     return filled if log is None else training_log.stated(filled, log)
 
 
-def _settling(log: EventLog, config: Config) -> float:
+def settling_of(log: EventLog, config: Config) -> float:
+    """How many days the log needs to know what happened: measured, or as the config says."""
     asked = config.folds.settling
     return labels.settling_days(log) if asked is None else float(asked)
 
@@ -255,21 +258,22 @@ def _tracked(config: Config, name: str, say: Progress) -> Iterator[Tracker]:
     tracking.finish()
 
 
-def _material(
+def material_of(
     log: EventLog,
     data: Dataset,
     states: ProcessStates,
-    folds: Plan,
+    horizon: int,
     config: Config,
     target: Target,
 ) -> Material:
+    """What every fit shares, with the settings of a config; `horizon` is judged."""
     return Material(
         log=log,
         data=data,
         states=states,
-        horizon=folds.horizon,
+        horizon=horizon,
         active_within=config.target.active_within,
-        settling=_settling(log, config),
+        settling=settling_of(log, config),
         max_rows=config.model.max_rows,
         seed=config.seed,
         threads=config.engine.threads,

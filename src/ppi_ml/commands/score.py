@@ -81,10 +81,7 @@ def run(
         Cutoff.parse(cutoff, scorer.config.data.timezone)
     scorer.check_days(days)
     with progress.stage("reading events"):
-        trained = scorer.config.data
-        settings = inputs.data_settings(data, trained, sets or [])
-        settings = settings.model_copy(update={"segments": trained.segments})
-        log = inputs.load_log(settings, inputs.plugins_of(data, sets or []), spare=True)
+        log = inputs.log_as_trained(data, scorer.config.data, sets or [])
     if scorer.of_pairs and wanted is None and not explain:
         with progress.stage("scoring"):
             notes = scorer.notes(log, cutoff, allow_stale=allow_stale)
