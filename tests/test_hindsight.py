@@ -127,6 +127,16 @@ def test_what_is_no_date_is_refused(run, log, cutoffs, message):
         ppi_ml.evaluate(run, log, cutoffs)
 
 
+def test_what_is_no_log_or_lacks_the_training_is_refused(run, make_shop):
+    shop = make_shop(seed=1, customers=400, quitters=True)
+    with pytest.raises(UsageError, match="expected an event log, got DataFrame"):
+        ppi_ml.evaluate(run, shop["order_lines"])
+    late = shop["order_lines"].filter(pl.col("occurred_at").cast(pl.String) >= "2019-07-01")
+    log = ppi_ml.load({"order_lines": late}, timezone="Europe/London", currency="GBP")
+    with pytest.raises(UsageError, match=r"log begins at 2019-07-0.* load that history too"):
+        ppi_ml.evaluate(run, log, "2019-08-01")
+
+
 def test_the_command_says_the_same(run, make_shop, tmp_path):
     for name, frame in make_shop(seed=1, customers=400, quitters=True).items():
         frame.write_csv(tmp_path / f"{name}.csv")

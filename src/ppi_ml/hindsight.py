@@ -15,7 +15,7 @@ from ppi_ml import consent, dataset, draw, judging, splits, training
 from ppi_ml.asked_for import AskedFor, asked_for
 from ppi_ml.engine.buckets import bytes_of
 from ppi_ml.errors import UsageError
-from ppi_ml.events import EventLog
+from ppi_ml.events import EventLog, check_log
 from ppi_ml.instants import Cutoff
 from ppi_ml.material import Material
 from ppi_ml.progress import Progress
@@ -55,9 +55,10 @@ def evaluate(
 
     Raises:
         UsageError: a cutoff before the end of the training, or one that is followed for fewer
-            than 28 days.
+            than 28 days; a log without the history of the training.
         DataError: a table is too old for a cutoff.
     """
+    check_log(log)
     scorer = bundle if isinstance(bundle, ScorerBase) else Scorer.load(bundle)
     if not isinstance(scorer, Scorer):
         raise UsageError(
@@ -71,7 +72,7 @@ def evaluate(
     config = scorer.config
     drawn = draw.customers(whole, config.model.max_customers, config.seed)
     found = asked_for(config)
-    plan = _plan(scorer, test, judged)
+    plan = _plan(scorer, log.observed_from, test, judged)
     with say.stage("building features", len(plan.cutoffs)) as step:
         material = _material(scorer, drawn, plan, found, step)
     card, _ = judging.judge(
@@ -123,10 +124,15 @@ def _listed(cutoffs: object) -> Sequence[object]:
     return (cutoffs,)
 
 
-def _plan(scorer: Scorer, test: tuple[Cutoff, ...], judged: int) -> Plan:
+def _plan(scorer: Scorer, began: Cutoff, test: tuple[Cutoff, ...], judged: int) -> Plan:
     """One fold: what the bundle was trained on, and the dates to judge it at."""
     zone = test[0].zone
     train = tuple(Cutoff.parse(c, zone) for c in scorer.bundle.manifest["training_cutoffs"])
+    if began >= train[-1]:
+        raise UsageError(
+            f"evaluate: the log begins at {began}, and the training looked at {train[0]} to "
+            f"{train[-1]}; the baselines learn from these dates, so load that history too"
+        )
     fold = Fold(Cutoff.parse(scorer.dated, zone), train, test)
     return Plan(judged, scorer.model.horizon, train[0], fold, (), fold)
 
