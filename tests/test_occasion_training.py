@@ -21,6 +21,7 @@ from ppi_ml import bundle as bundles
 from ppi_ml import cli, dry_run, plots, training
 from ppi_ml.config import Config
 from ppi_ml.errors import ConfigError, DataError, IntegrityError, NotTrainableError, UsageError
+from ppi_ml.hindsight import evaluate
 from ppi_ml.instants import Cutoff
 from ppi_ml.occasion_scoring import OccasionScorer
 from ppi_ml.occasions import LATER, standing
@@ -74,6 +75,33 @@ def headline(run, model="model", metric="log_loss"):
         row.value for row in run.scorecard.rows
         if (row.model, row.metric, row.segment, row.cutoff) == (model, metric, "eligible", "pooled")
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------ what came after
+def test_a_bundle_is_judged_on_the_occasions_after_its_training(tmp_path):
+    """The baselines know what the bundle knew, and what is not settled yet is left out."""
+    until = day(TRUTH_DAYS - 120)
+    run = train(shop().until(until), "late_delivery", tmp_path, **{"tune.trials": 1})
+    card = evaluate(run, shop())
+    dates = sorted({row.cutoff for row in card.rows} - {"pooled"})
+    assert dates[0] >= str(Scorer.load(run.bundle).dated) and 1 <= len(dates) <= 3
+    assert {row.model for row in card.rows} == {row.model for row in run.scorecard.rows}
+    found = {
+        row.model: row.value
+        for row in card.rows
+        if (row.metric, row.segment, row.cutoff) == ("log_loss", "eligible", "pooled")
+    }
+    assert found["model"] < found["event_rate"] - 0.03
+    assert card.entity == "order" and card.labels["model"].startswith("the bundle: ")
+    one = evaluate(run, shop(), dates[-1])
+    assert {row.cutoff for row in one.rows} == {"pooled", dates[-1]}
+    soon = Cutoff.parse(dates[0], shop().timezone).plus(20)
+    few = evaluate(run, shop().until(soon), dates[0])
+    assert any("their outcome is not settled yet" in note for note in few.notes)
+    with pytest.raises(UsageError, match=r"\d+ days after it are needed .* load newer events"):
+        evaluate(run, shop().until(day(TRUTH_DAYS - 90)))
+    with pytest.raises(UsageError, match="--in-sample"):
+        evaluate(run, shop(), day(TRUTH_DAYS - 150))
 
 
 # ------------------------------------------------------------------ what is learned

@@ -69,8 +69,7 @@ def judge(
         answers.predictions[MODEL] = _kept(curves.survival(problem.days))
         backtest = _backtest(problem, plan, test, waits, answers, _process_alone(fitted))
         words = {b.name: b.description for b in baselines}
-        what = "the recipe of this run" if isinstance(chosen, Recipe) else "the bundle"
-        words[MODEL] = f"{what}: {in_words(fitted)}"
+        words[MODEL] = f"the recipe of this run: {in_words(fitted)}"
         card = evaluation.judge(backtest, seed=material.seed, labels=words)
         about = (*_about_time(material, plan, fold), *_about_rows(test, followed, wanted))
         notes = (*about, *card.notes, *answers.notes)

@@ -22,6 +22,7 @@ from ppi_ml import (
     occasion_recipe,
     outcomes,
 )
+from ppi_ml.chances import Chance
 from ppi_ml.config import Config
 from ppi_ml.dataset import Dataset
 from ppi_ml.declare import Baseline, Family, State, Target
@@ -36,7 +37,7 @@ from ppi_ml.occasion_packing import OccasionModel
 from ppi_ml.occasion_recipe import Ingredients
 from ppi_ml.occasions import Asking, tables_of, triggered
 from ppi_ml.packing import tables_of as record_of
-from ppi_ml.progress import Progress
+from ppi_ml.progress import Progress, Step
 from ppi_ml.scorecard import Scorecard, unjudged
 from ppi_ml.snapshots import unused
 from ppi_ml.splits import NEWER_CUTOFFS, Spacing
@@ -79,8 +80,7 @@ def learn(log: EventLog, asked: Question, config: Config, folder: Path, say: Pro
     asking = asking_of(asked.target, config)
     plan = plan_of(log, asked.target, config)
     with say.stage("finding occasions"):
-        rows = triggered(log, asked.entity, asking, plan.end)
-        rows = _drawn(consent.allowed(log, rows), config)
+        rows = occasions_of(log, asked.entity, asking, config)
     with say.stage("learning states", len(plan.periods) + 1) as step:
         states: dict[str, Mapping[str, State]] = {}
         for when in (*plan.periods, plan.end):
@@ -132,7 +132,7 @@ def plan_of(log: EventLog, target: Target, config: Config) -> OccasionPlan:
     _check_tables(log, target, asking_of(target, config))
     spacing = Spacing(
         config.folds.every, min(config.folds.train_cutoffs, NEWER_CUTOFFS),
-        config.folds.test_cutoffs, ceil(_settling(log, target, config)),
+        config.folds.test_cutoffs, ceil(settling_of(log, target, config)),
     )  # fmt: skip
     plan = occasion_folds.forward(
         log.observed_from, log.observed_until, config.target.horizon, spacing
@@ -157,8 +157,12 @@ def _check_tables(log: EventLog, target: Target, asking: Asking) -> None:
         )
 
 
-def _drawn(rows: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """At most `model.max_rows` occasions: whole orders, by hash of the order and the seed."""
+def occasions_of(log: EventLog, entity: Entity, asking: Asking, config: Config) -> pl.DataFrame:
+    """Every occasion of a log that may be used, at most `model.max_rows` of them.
+
+    More are drawn by hash of the order and the seed, so that an order stays whole.
+    """
+    rows = consent.allowed(log, triggered(log, entity, asking, log.observed_until))
     if rows.height <= config.model.max_rows:
         return rows
     most = config.model.max_rows / rows.height
@@ -174,7 +178,7 @@ def _ingredients(
     asked: Question,
     config: Config,
 ) -> Ingredients:
-    settling = _settling(log, asked.target, config)
+    settling = settling_of(log, asked.target, config)
     ends = {str(end): end for end in (*plan.inner, plan.outer_end, plan.end)}
     known = {
         name: outcomes.outcomes(asked.target, data.keys, log, end, plan.horizon, settling)
@@ -198,7 +202,8 @@ def _narrowed(made: Ingredients, plan: OccasionPlan, asked: Question) -> Ingredi
     return replace(made, names=occasion_recipe.choose_columns(made, inner, plan.outer_end, own))
 
 
-def _settling(log: EventLog, target: Target, config: Config) -> float:
+def settling_of(log: EventLog, target: Target, config: Config) -> float:
+    """How many days the log needs to know what happened: measured, or as the config says."""
     asked = config.folds.settling
     return outcomes.settling_days(log, target.event) if asked is None else float(asked)
 
@@ -251,18 +256,45 @@ def _judged(
         return unjudged("the log is too short to judge even two periods"), None
     with say.stage("judging out of time", 1 + len(asked.baselines)) as step:
         end = plan.outer_end
-        coming = rows.filter((pl.col("now_at") >= end.at) & (pl.col("now_at") < plan.test_end.at))
-        replayed = {str(when): states[str(end)] for when in plan.test}
-        test = occasion_data.build(
-            log, coming, plan.test, asked.families, asked.entity, replayed,
-            threads=config.engine.threads,
-        )  # fmt: skip
-        settling = _settling(log, asked.target, config)
-        known = outcomes.outcomes(asked.target, test.keys, log, plan.end, plan.horizon, settling)
-        step()
-        before, then = occasion_recipe.part(made, end)
-        problem = OccasionProblem(before, then, made.names, plan.horizon)
+        problem = problem_of(made, end, plan.horizon)
         fitted = occasion_recipe.fit(made, end, stages, trees)
-        return occasion_judging.judge(
-            asked.target, problem, fitted, test, known, asked.baselines, config.seed, step
+        return judged_at(
+            log, rows, plan.test, states[str(end)], problem, fitted, asked, config, step
         )
+
+
+def problem_of(made: Ingredients, end: Cutoff, horizon: int) -> OccasionProblem:
+    """What the baselines learn from: the training rows of a fold."""
+    before, then = occasion_recipe.part(made, end)
+    return OccasionProblem(before, then, made.names, horizon)
+
+
+def judged_at(
+    log: EventLog,
+    rows: pl.DataFrame,
+    periods: Sequence[Cutoff],
+    state: Mapping[str, State],
+    problem: OccasionProblem,
+    model: Chance,
+    asked: Question,
+    config: Config,
+    step: Step,
+) -> tuple[Scorecard, pl.DataFrame]:
+    """The scorecard of a model on the occasions of some periods, given by their starts.
+
+    `state` is that of the training end, family -> state; outcomes are those the whole log knows.
+    """
+    of_periods = [
+        pl.col("now_at").is_between(p.at, p.plus(config.folds.every).at, closed="left")
+        for p in periods
+    ]
+    test = occasion_data.build(
+        log, rows.filter(pl.any_horizontal(of_periods)), periods, asked.families, asked.entity,
+        {str(when): state for when in periods}, threads=config.engine.threads,
+    )  # fmt: skip
+    settling, end = settling_of(log, asked.target, config), log.observed_until
+    known = outcomes.outcomes(asked.target, test.keys, log, end, problem.horizon, settling)
+    step()
+    return occasion_judging.judge(
+        asked.target, problem, model, test, known, asked.baselines, config.seed, step
+    )
