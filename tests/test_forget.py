@@ -306,6 +306,17 @@ def test_the_rest_of_a_csv_stays_byte_for_byte(tmp_path, name, left):
     assert path.read_bytes() == "".join(parts[i] for i in left).encode()
 
 
+@pytest.mark.parametrize("rest", ["c2,x\nc3,y\n", 'c2,x\nc3,"y"\nc4,z\n'])
+@pytest.mark.parametrize("gone", ["c1", "c3"])
+def test_quotes_that_do_not_fit_take_nobody_along_and_hide_nobody(tmp_path, rest, gone):
+    path = tmp_path / "x.csv"
+    path.write_text(f'customer_id,text\nc0,a\nc1,"b\n{rest}')
+    before = path.read_bytes()
+    done = erasure.forget(Customers([gone]), tmp_path)
+    assert (done.damaged, done.files) == ((str(path),), {})
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", ["float", "integer", "text", "category"])
 def test_ids_of_any_type_are_found_in_parquet(tmp_path, kind):
     ids = {"float": [7.0, 8.0, None, 7.5], "integer": [7, 8, None, 9],
@@ -598,6 +609,8 @@ def test_score_and_forget_read_one_list_alike(runs, trained, make_shop, tmp_path
     [
         ("", "names nobody; expected one id a line"),
         ("id,name\n1,ann\n", "expected a column customer_id"),
+        ('customer_id,name\n1,"ann\n2,bob\n', "a quote is opened and not closed again"),
+        ('customer_id,name\n1,"ann\n2,"bob"\n3,eve\n', "a quote is opened and not closed"),
         (None, "x.csv: No such file; expected"),
     ],
 )

@@ -111,9 +111,12 @@ def _ids(path: Path, text: str) -> list[str]:
             raise UsageError(f"--ids: {path}: expected a column {NAMES[0]}, or {_ONE}")
         return lines
     try:
-        rows = list(csv.reader(lines, delimiter=separator))
+        rows = list(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error:  # its own words may quote a cell
-        raise UsageError(f"--ids: {path}: a quote is opened and not closed again") from None
+        raise UsageError(
+            f"--ids: {path}: a quote is opened and not closed again, or stands in a quoted field "
+            'without being written twice, as "" is'
+        ) from None
     place = names.index(name)
     return [cells[place] for cells in rows[1:] if len(cells) > place]
 

@@ -242,12 +242,15 @@ def _header(path: Path) -> tuple[list[str], str]:
             raise UnicodeError("a text of two bytes a character")
         separator = separator_of([head])
         file.seek(0)
-        names = next(csv.reader(file, delimiter=separator), [])
+        names = next(csv.reader(file, delimiter=separator, strict=True), [])
     return [name.strip() for name in names], separator  # as a file of events is read
 
 
 def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | None, str]]:
-    """The records of a CSV file; one may take several lines."""
+    """The records of a CSV file; one may take several lines.
+
+    Quotes that do not fit are an error: they would join records of several customers to one.
+    """
     taken: list[str] = []
 
     def remembered(lines: Iterable[str]) -> Iterator[str]:
@@ -256,7 +259,8 @@ def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | Non
             yield line
 
     with path.open(encoding="utf-8", newline="") as file:
-        for number, cells in enumerate(csv.reader(remembered(file), delimiter=separator)):
+        records = csv.reader(remembered(file), delimiter=separator, strict=True)
+        for number, cells in enumerate(records):
             is_row = number > 0 and len(cells) > place
             yield cells[place] if is_row else None, "".join(taken)
             taken.clear()
