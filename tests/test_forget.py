@@ -306,6 +306,16 @@ def test_the_rest_of_a_csv_stays_byte_for_byte(tmp_path, name, left):
     assert path.read_bytes() == "".join(parts[i] for i in left).encode()
 
 
+def test_blank_lines_above_a_header_hide_nobody(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("\n ;\nn;customer_id\n1;c1\n2;c2\n")
+    done = erasure.forget(Customers(["c2"]), tmp_path)
+    assert (done.found, done.files) == (1, {str(path): (1, 1)})
+    assert path.read_text() == "\n ;\nn;customer_id\n1;c1\n"
+    path.write_text("\n\nKunde;n\nc2;1\n")
+    assert erasure.forget(Customers(["c2"]), tmp_path).nameless == (str(path),)
+
+
 @pytest.mark.parametrize("rest", ["c2,x\nc3,y\n", 'c2,x\nc3,"y"\nc4,z\n'])
 @pytest.mark.parametrize("gone", ["c1", "c3"])
 def test_quotes_that_do_not_fit_take_nobody_along_and_hide_nobody(tmp_path, rest, gone):

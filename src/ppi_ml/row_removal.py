@@ -237,13 +237,19 @@ def _where(path: Path, names: Sequence[str], column: str | None) -> tuple[str, b
 
 def _header(path: Path) -> tuple[list[str], str]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # its mark may stand before a quote
-        head = file.readline()
+        head = next((line for line in file if line.strip()), "")
         if "\0" in head:
             raise UnicodeError("a text of two bytes a character")
         separator = separator_of([head])
         file.seek(0)
-        names = next(csv.reader(file, delimiter=separator, strict=True), [])
+        rows = csv.reader(file, delimiter=separator, strict=True)
+        names = next((row for row in rows if _is_header(row)), [])
     return [name.strip() for name in names], separator  # as a file of events is read
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether a row that no header stands above is one: blank lines may come before it."""
+    return any(name.strip() for name in cells)
 
 
 def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | None, str]]:
@@ -252,6 +258,7 @@ def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | Non
     Quotes that do not fit are an error: they would join records of several customers to one.
     """
     taken: list[str] = []
+    headed = False
 
     def remembered(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
@@ -260,9 +267,10 @@ def _records(path: Path, separator: str, place: int) -> Iterator[tuple[str | Non
 
     with path.open(encoding="utf-8", newline="") as file:
         records = csv.reader(remembered(file), delimiter=separator, strict=True)
-        for number, cells in enumerate(records):
-            is_row = number > 0 and len(cells) > place
+        for cells in records:
+            is_row = headed and len(cells) > place
             yield cells[place] if is_row else None, "".join(taken)
+            headed = headed or _is_header(cells)
             taken.clear()
 
 
