@@ -60,9 +60,7 @@ class _Written(NamedTuple):
 
 def _written(file: Path) -> _Written | None:
     """The encoding that a file seems to be in; None if it is UTF-8."""
-    with file.open("rb") as lines:
-        start = lines.read(4)
-    if start.startswith(_UTF16) or b"\0" in start:
+    if is_utf16(file):
         return _Written("it is written in UTF-16", "utf-16")
     if not is_utf8(file):
         told = "it holds bytes that are no UTF-8, as files in Windows-1252 or latin-1 do"
@@ -121,6 +119,13 @@ def _delete(lines: int, file: Path) -> str:
     which = "that line" if lines == 1 else f"the {lines} lines above it"
     span = "1d" if lines == 1 else f"1,{lines}d"
     return f"Delete {which}, or: sed -i.bak {span} {shlex.quote(str(file))}"
+
+
+def is_utf16(file: Path) -> bool:
+    """Whether a file begins as a text of two bytes a character does, with a mark or without."""
+    with file.open("rb") as lines:
+        start = lines.read(4)
+    return start.startswith(_UTF16) or b"\0" in start
 
 
 def is_utf8(file: Path) -> bool:

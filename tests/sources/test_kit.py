@@ -103,6 +103,7 @@ UNREADABLE = {
         "written in UTF-16. Say so: data.encoding: utf-16",
     ),
     "UTF-16 bare": ("a.csv", "a,b\nJosé,1\n".encode("utf-16-le"), "written in UTF-16"),
+    "UTF-16 bare and plain": ("a.csv", "a,b\nx,1\n".encode("utf-16-le"), "written in UTF-16"),
     "unquoted decimals": ("a.csv", b"a,b\n1,secret\n1,12,50\n", "line 3 has 3 fields and the head"),
     "a quote that stays open": (
         "a.csv",
@@ -160,6 +161,7 @@ def test_the_line_that_mends_a_file_runs_as_it_stands(tmp_path, content, message
     [
         ("cp1252", "a,b\nJosé €,1\n".encode("cp1252")),
         ("utf-16", "a,b\nJosé €,1\n".encode("utf-16")),
+        ("utf-16", "a,b\nJosé €,1\n".encode("utf-16-le")),
         ("cp1252", "a,b\nJosé €,1\n".encode()),  # what is UTF-8 is read as such
         ("cp1252", "\ufeffa,b\nJosé €,1\n".encode()),
         (None, "\ufeffa,b\nJosé €,1\n".encode()),
@@ -169,6 +171,13 @@ def test_what_is_no_utf_8_is_read_as_stated(tmp_path, encoding, content):
     file = tmp_path / "a.csv"
     file.write_bytes(content)
     assert read_files(file, encoding).rows() == [("José €", "1")]
+
+
+def test_plain_text_in_utf_16_without_a_mark_is_read_as_stated(tmp_path):
+    """Every byte of it is UTF-8, too."""
+    file = tmp_path / "a.csv"
+    file.write_bytes("a;b\n1;2\n".encode("utf-16-le"))
+    assert read_files(file, "utf-16").rows(named=True) == [{"a": "1", "b": "2"}]
 
 
 def test_what_is_not_of_the_stated_encoding_either_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
-from ppi_ml.csv_trouble import above_header, is_utf8, separator_of, trouble
+from ppi_ml.csv_trouble import above_header, is_utf8, is_utf16, separator_of, trouble
 from ppi_ml.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def read_csv(file: Path, encoding: str | None = None) -> pl.DataFrame:
     """
     try:
         return _read(file, encoding)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
+    except (pl.exceptions.PolarsError, UnicodeError, csv.Error) as error:
         # The reader's own words may quote a cell, so they are left out.
         expected = f"CSV in {encoding or 'UTF-8'} with a header"
         if why := trouble(file, _separator(file), encoding):
@@ -52,8 +52,11 @@ def check_names(names: Sequence[str], where: str) -> None:
 
 def _read(file: Path, encoding: str | None) -> pl.DataFrame:
     whole = None  # read from the disk, unless it must be written anew
-    if encoding is not None and not is_utf8(file):
+    wide = is_utf16(file)
+    if encoding is not None and (wide or not is_utf8(file)):
         whole = file.read_bytes().decode(encoding).encode()
+    elif wide:  # of plain ASCII it could be read as UTF-8 too
+        raise UnicodeError("a text of two bytes a character")
     with _text(file, whole) as lines:
         head = list(islice(lines, _HEAD))
         if above := above_header(head, file):
