@@ -197,9 +197,17 @@ def test_names_lose_the_blanks_around_them_and_empty_columns_without_one_are_lef
         "2",
         "5",
     ]
-    file.write_text("a;;b\n1;2;3\n")
-    with pytest.raises(DataError, match="column 2 has no name and is not empty"):
-        read_files(file)
+    for text, number in (("a;;b\n1;2;3\n", 2), ("a;b;;c;\n1;2;;;4\n", 5)):
+        file.write_text(text)
+        with pytest.raises(DataError, match=f"column {number} has no name and is not empty"):
+            read_files(file)
+
+
+def test_an_empty_cell_is_none_with_quotes_and_without(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text('"a","b",""\n"1","",""\n"","",""\n"","2",""\n')
+    assert read_files(file).columns == ["a", "b"]
+    assert read_files(file).rows() == [("1", None), (None, "2")]
 
 
 def test_a_column_that_some_files_lack_is_told_or_refused(tmp_path):

@@ -90,7 +90,9 @@ def _at_once(source: Path | bytes, separator: str, blank: int) -> pl.DataFrame |
     of rows: that makes cells that hold a quote together with a separator or the end of a line.
     """
     try:
-        frame = pl.read_csv(source, separator=separator, infer_schema=False, skip_lines=blank)
+        frame = pl.read_csv(
+            source, separator=separator, infer_schema=False, skip_lines=blank, null_values=""
+        )
     except pl.exceptions.PolarsError:
         return None
     cells = pl.all().filter(pl.all().str.contains('"', literal=True))
@@ -119,12 +121,12 @@ def _text(file: Path, whole: bytes | None) -> IO[str]:
 def _named(frame: pl.DataFrame, header: list[str], file: Path) -> pl.DataFrame:
     """The columns under the names of the header, those without one left out if they are empty."""
     kept = []
-    for column, name in zip(frame.get_columns(), header, strict=True):
+    for number, (column, name) in enumerate(zip(frame.get_columns(), header, strict=True), 1):
         if name:
             kept.append(column.alias(name))
         elif column.null_count() < len(column):
             raise DataError(
-                f"{file}: column {len(kept) + 1} has no name and is not empty; name it in the "
+                f"{file}: column {number} has no name and is not empty; name it in the "
                 "header, or delete it"
             )
     named = pl.DataFrame(kept)
