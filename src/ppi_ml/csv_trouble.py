@@ -16,7 +16,7 @@ from typing import NamedTuple
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TITLE_GAPS = 2
-_MARK = re.compile(r"[^\w\s,;|]")
+_MARK = re.compile(r'[^\w\s,;|"]')
 _QUOTED = re.compile(r'"[^"]*"')
 SEPARATORS = ",;\t|"
 _SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
@@ -98,10 +98,13 @@ def above_header(head: Sequence[str], file: Path) -> str:
     if filled > 1 and cells.count("") < _TITLE_GAPS:
         return ""
     marks = set(_MARK.findall(top))
+    # What separates the cells of a title separates those of its header; 1,5 is no two cells then.
+    separators = separator_of([top]) if len(cells) > 1 else SEPARATORS
     for number, line in enumerate(head[place + 1 :], place + 2):
-        if any(top.count(mark) + 1 == len(_cells(line)) for mark in marks):
+        below = _cells(line, separators)
+        if any(top.count(mark) + 1 == len(below) for mark in marks):
             return ""  # a header between marks that separate nothing else, such as a/b/c
-        if sum(map(bool, _cells(line))) > max(filled, 2):
+        if sum(map(bool, below)) > max(filled, 2):
             return (
                 f"line {place + 1} looks like a title, and line {number} like the header. "
                 f"{_delete(number - 1, file)}"
@@ -109,9 +112,10 @@ def above_header(head: Sequence[str], file: Path) -> str:
     return ""
 
 
-def _cells(line: str) -> list[str]:
-    """The cells of a line by the separator that makes the most of them, without quotes."""
-    return max(([c.strip() for c in line.split(s)] for s in SEPARATORS), key=len)
+def _cells(line: str, separators: str = SEPARATORS) -> list[str]:
+    """The cells of a line by the separator that makes the most of them outside of quotes."""
+    plain = _QUOTED.sub(lambda quoted: "x" * bool(quoted[0].strip('"').strip()), line)
+    return max(([c.strip() for c in plain.split(s)] for s in separators), key=len)
 
 
 def _delete(lines: int, file: Path) -> str:

@@ -139,8 +139,24 @@ ABOVE = {
     "a title below a blank line": (b"\nAll orders\na;b;c\n1;2;3\n", "line 3 like the header"),
     "a title": (b"All orders of 2026\n\na;b;c\n1;2;3\n", "line 3 like the header"),
     "two titles with separators": (b"Orders;;\nas of 1.1.;;\na;b;c\n1;2;3\n", "line 3 like the"),
+    "a title in quotes": (b'"Orders, 2026"\n"a","b","c"\n"1","2","3"\n', "line 2 like the header"),
     "a title of two cells": (b"Orders;2026;;;\na;b;c;d;e\n1;2;3;4;5\n", "line 2 like the header"),
 }
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1;Red, green, blue, grey, pink;3",
+        '1;"Red, green, blue, grey, pink";3',
+        '1;"red; blue; grey";3',
+    ],
+)
+def test_a_header_above_texts_with_other_separators_is_no_title(tmp_path, row):
+    file = tmp_path / "a.csv"
+    file.write_text(f"a;b;c;;\n{row};;\n")
+    assert read_files(file).columns == ["a", "b", "c"]
+    assert read_files(file)["c"].to_list() == ["3"]
 
 
 @pytest.mark.parametrize(("content", "message"), ABOVE.values(), ids=ABOVE)
