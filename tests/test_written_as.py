@@ -493,6 +493,19 @@ def test_words_of_the_shop_are_read_alike_from_frames_files_and_a_config(tmp_pat
         assert log.report.tables["order_lines"].rows_quarantined == 0
 
 
+@pytest.mark.parametrize("codes", [
+    pl.Series([1, 2, None]), pl.Series([1.0, 2.0, None]), pl.Series(["1", "2.0", None]),
+    pl.Series([False, True, None]), pd.Series([1, "2", None], dtype=object),
+])  # fmt: skip
+def test_codes_are_read_as_words_whatever_their_type(codes):
+    words = {"1": "one_off", "2": "subscription", "false": "one_off", "true": "subscription"}
+    frame = of_types(codes) if isinstance(codes, pl.Series) else (
+        of_types(["", "", ""]).to_pandas().assign(order_type=codes))  # fmt: skip
+    log = ppi_ml.load(frame, currency="EUR", now=NOW, words={"order_type": words})
+    found = log.tables["order_lines"].frame.sort("order_id")["order_type"]
+    assert found.to_list() == ["one_off", "subscription", "one_off"]
+
+
 def test_a_word_may_stand_for_a_number_that_is_written_as_stated():
     frame = lines(["2025-01-01"] * 3, ["gratis", "1,50", "Gratis"])
     log = ppi_ml.load(

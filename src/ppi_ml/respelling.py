@@ -1,14 +1,15 @@
 """Text cells as a shop writes them -> the spelling that the contract reads: ISO dates and 1234.5.
 
-Only text is touched: in columns of times and numbers, and where the shop's words are stated. A
-source that makes text of numbers and dates says so of each cell (`mixed`), for afterwards nobody
-could tell. A cell with a digit that is not written as stated keeps its text and gets a mark, so
-that no other reading can take it: 12.50 where the decimal sign is a comma is quarantined, not
-guessed.
+Only text is touched: in columns of times and numbers, and where the shop's words are stated; these
+may be numbers and truths, too, as codes are. A source that makes text of numbers and dates says so
+of each cell (`mixed`), for afterwards nobody could tell. A cell with a digit that is not written as
+stated keeps its text and gets a mark, so that no other reading can take it: 12.50 where the decimal
+sign is a comma is quarantined, not guessed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -20,6 +21,7 @@ MARK = "  [not as dates or decimal of the table say]"
 MIXED = pl.Struct({"cell": pl.String, "was text": pl.Boolean})
 """A column of several types, or of objects, on its way from a source to `respelled`."""
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
+_DECIMAL = re.compile(r"^(\d+)\.0$")
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 # A thousand is grouped by the other sign, a space (plain, no-break, narrow) or an apostrophe.
 _GROUPS = {
@@ -43,11 +45,21 @@ def respelled(frame: pl.DataFrame, kinds: Mapping[str, str], how: WrittenAs) -> 
         kind, words = kinds.get(name, ""), how.words.get(name, {})
         if dtype == MIXED:
             cells, text = (frame[name].struct.field(field) for field in ("cell", "was text"))
-            spelled = _respelled(_ours(cells, words), kind, how)
+            cells = _ours(cells, words)
+            spelled = _respelled(cells, kind, how)
             changed.append(spelled.zip_with(text.fill_null(True), cells).alias(name))
         elif dtype in _TEXT and (words or name in kinds):
             changed.append(_respelled(_ours(frame[name], words), kind, how))
+        elif words and _may_be_codes(dtype, kind):
+            changed.append(_ours(frame[name], words))
     return frame.with_columns(changed) if changed else frame
+
+
+def _may_be_codes(dtype: pl.DataType, kind: str) -> bool:
+    """Whether the numbers or truths of a column may stand for words: 1 for one_off."""
+    if kind in ("number", "time"):
+        return False
+    return dtype.is_integer() or dtype == pl.Boolean or (dtype.is_float() and kind != "id")
 
 
 def mixed(cells: Sequence[str | None], was_text: Sequence[bool]) -> pl.Series:
@@ -60,12 +72,15 @@ def mixed(cells: Sequence[str | None], was_text: Sequence[bool]) -> pl.Series:
 
 
 def _ours(cells: pl.Series, words: Mapping[str, str]) -> pl.Series:
-    """The cells with our words for the shop's, whatever their case and the blanks around them."""
+    """The cells with our words for the shop's, whatever their case and the blanks around them.
+
+    A cell 1.0 is the 1 of a column of codes with gaps.
+    """
     if not words:
         return cells
-    known = {word.strip().lower(): ours for word, ours in words.items()}
+    known = {_DECIMAL.sub(r"\1", word.strip().lower()): ours for word, ours in words.items()}
     text = cells.cast(pl.String)
-    read = text.str.strip_chars().str.to_lowercase()
+    read = text.str.strip_chars().str.to_lowercase().str.replace(_DECIMAL.pattern, "$1")
     ours = read.replace_strict(known, default=None, return_dtype=pl.String)
     return ours.zip_with(ours.is_not_null(), text).alias(cells.name)
 
