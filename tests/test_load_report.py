@@ -77,8 +77,9 @@ def test_times_are_told_with_their_zone_and_days_without(log_of):
 def test_rows_of_fewer_than_no_units_are_said_to_take_nothing_back(log_of):
     log = load_tables(
         {"order_lines": RawTable(pl.DataFrame({
-            "order_id": list("1234"), "line_id": ["1"] * 4, "customer_id": ["a"] * 4,
-            "occurred_at": ["2026-05-01T12:00:00"] * 4, "quantity": ["1", "-1", " -2", "none"],
+            "order_id": list("12345"), "line_id": ["1"] * 5, "customer_id": ["a"] * 5,
+            "occurred_at": ["2026-05-01T12:00:00"] * 5,
+            "quantity": ["1", "-1", " -2", "none", "-"],
         }))},
         timezone="UTC", currency="EUR", max_quarantined=0.9,
     )  # fmt: skip

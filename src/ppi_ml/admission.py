@@ -92,7 +92,7 @@ def _of_lines(got: Admitted) -> list[str]:
     """What order lines may mean otherwise than they say, where a count tells it."""
     notes = []
     bad = got.quarantine.filter(pl.col("column") == "quantity")["value"].str.strip_chars()
-    if negative := int(bad.str.starts_with("-").sum()):
+    if negative := int(bad.str.contains(r"^-\s*[\d.,]").sum()):
         notes.append(
             f"order_lines: {negative:,} rows have a negative quantity, which takes nothing back: "
             "what was sent back belongs into the table returns, an order taken back into "
