@@ -211,6 +211,11 @@ def test_one_format_is_offered_for_months_by_name_and_it_reads_them(when, style)
     assert len(log.order_lines) == 2
 
 
+def test_decimals_without_a_digit_before_the_sign_have_no_unit():
+    with pytest.raises(DataError, match=r'Say how it is written: decimal={"order_lines": ","}'):
+        ppi_ml.load(lines(["2024-12-31"] * 2, [",50", ",95"]), currency="EUR", now=NOW)
+
+
 def test_day_or_month_first_is_left_to_the_reader():
     with pytest.raises(DataError, match=r"%d/%m/%Y.* or .*%m/%d/%Y.*only you know"):
         ppi_ml.load(lines(["01/02/2024", "03/04/2024"]), currency="EUR", now=NOW)

@@ -17,7 +17,8 @@ from ppi_ml.written_as import Decimal
 _NO_WORD = " must be one of "
 _MOST_SHAPES, _LONGEST = 3, 24
 _UNIT = (
-    r"^\s*(?:[^\d\s+-][^\d]*\s*[+-]?\d[\d.,' ]*|[+-]?\d[\d.,' ]*\s*[^\d\s.,'][^\d\[]*)\s*(?:\[.*)?$"
+    r"^\s*(?:[^\d\s+.,-][^\d]*\s*[+-]?\d[\d.,' ]*"
+    r"|[+-]?\d[\d.,' ]*\s*[^\d\s.,'][^\d\[]*)\s*(?:\[.*)?$"
 )
 """A number with letters or a sign before or behind it; the mark of `respelling` may follow."""
 _UNREAD = {"dates": " must be an ISO date or time", "decimal": " must be a number"}
