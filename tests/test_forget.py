@@ -577,6 +577,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path, kind):
         ("x.csv", "customer_id\n1,5\n", ["1"]),
         ("x.csv", "c1\nc2\n", ["c1", "c2"]),
         ("x", "a,b\nc\n", ["a,b", "c"]),
+        ("x.csv", '"c1"\r\n "c2" \r\n', ["c1", "c2"]),
         ("x.txt", "\ufeffCustomer_ID;Name\r\nc2;a, b; c\r\nc1;\r\nc2;d\r\n", ["c2", "c1"]),
         ("x.csv", "customer,runout\nc1,2020-02-01\n", ["c1"]),
         ("x.csv", '"name"\t"customer_id"\n"two\nlines"\t"c1"\n', ["c1"]),

@@ -17,6 +17,7 @@ from ppi_ml.schema import CUSTOMER_ID
 NAMES = ("customer_id", "customer")
 """What a column of customers is called: in events and scores, and in lists for people."""
 _WORD = re.compile(r"\w+")
+_QUOTED = re.compile(r'^\s*"([^"]*)"\s*$')
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _ONE = "one id a line"
@@ -109,7 +110,7 @@ def _ids(path: Path, text: str) -> list[str]:
     if name is None:
         if _is_table(path, separator, lines):
             raise UsageError(f"--ids: {path}: expected a column {NAMES[0]}, or {_ONE}")
-        return lines
+        return [_QUOTED.sub(r"\1", line) for line in lines]
     try:
         rows = list(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error:  # its own words may quote a cell
