@@ -579,6 +579,16 @@ def test_settings_of_one_table_alone_need_not_name_it(tmp_path):
         ppi_ml.load({"order_lines": frame}, currency="EUR", now=NOW, columns=how["columns"])
 
 
+@pytest.mark.parametrize("columns", [
+    "customer_id", ["customer_id"], 5, {"customer_id": 0}, {"order_lines": {"customer_id": 0}},
+    {"order_lines": None}, {"order_lines": {"order_type": {"Abo": "free"}}}, {0: "customer_id"},
+])  # fmt: skip
+def test_names_of_columns_in_another_form_are_refused_with_an_example(columns):
+    for tables in (of_types(["free"]), {"order_lines": of_types(["free"])}):
+        with pytest.raises(UsageError, match="columns: expected table -> our column -> theirs"):
+            ppi_ml.load(tables, columns=columns)
+
+
 def test_columns_of_a_flat_table_alone_need_no_name_either():
     frame = pl.DataFrame({
         "Nr": ["1", "2"], "Kunde": ["a", "b"], "Datum": ["31.12.2024", "01.02.2025"],

@@ -109,6 +109,7 @@ def load(
     }
     if not isinstance(tables, Mapping):
         by_table = _of_lines(**by_table)
+    _check_columns(by_table["columns"])
     try:
         written = written_as.checked(by_table["dates"], by_table["decimal"], by_table["words"])
     except ValueError as error:
@@ -153,6 +154,20 @@ def _of_lines(columns: Any, dates: Any, decimal: Any, words: Any) -> dict[str, A
     ):  # fmt: skip
         words = {"order_lines": words} if words else words
     return {"columns": columns, "dates": dates, "decimal": decimal, "words": words}
+
+
+def _check_columns(columns: object) -> None:
+    """`UsageError` for names of columns that are no text, or not by table."""
+    by_table = {} if columns is None else columns
+    said = [by_table]
+    if isinstance(by_table, Mapping):
+        pairs = [of.items() if isinstance(of, Mapping) else [(of,)] for of in by_table.values()]
+        said = [*by_table, *(name for of in pairs for pair in of for name in pair)]
+    if not all(isinstance(name, str) for name in said) or isinstance(by_table, str):
+        raise UsageError(
+            'columns: expected table -> our column -> theirs, as in {"order_lines": '
+            '{"customer_id": "Kunde"}}'
+        )
 
 
 def load_log(
