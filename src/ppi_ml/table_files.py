@@ -70,7 +70,7 @@ def _looks_like_table(name: str) -> bool:
 
 
 def _may_be_table(path: Path) -> bool:
-    return path.is_dir() or path.suffix in SUFFIXES
+    return not path.name.startswith(".") and (path.is_dir() or path.suffix in SUFFIXES)
 
 
 def tables_of(settings: DataSettings) -> dict[str, TableSettings]:

@@ -11,6 +11,7 @@ from ppi_ml import inputs
 from ppi_ml.config import DataSettings
 from ppi_ml.errors import ConfigError, DataError, UsageError
 from ppi_ml.sources._kit import read_columns, read_files, to_our_names
+from ppi_ml.table_files import tables_in
 
 
 def test_csv_is_text_whatever_it_looks_like(tmp_path):
@@ -89,6 +90,18 @@ def test_a_partitioned_folder_gives_its_parts_as_columns(tmp_path):
         pl.DataFrame({"a": [month * 2]}).write_parquet(part / "0.parquet")
         (part / "_SUCCESS").touch()
     assert read_files(str(tmp_path)).rows() == [("0101", "01"), ("0202", "02")]
+
+
+def test_hidden_files_are_no_parts_and_no_tables(tmp_path):
+    """A Mac writes ._a.csv beside a.csv, and notebooks keep a copy in .ipynb_checkpoints."""
+    parts = tmp_path / "order_lines"
+    (parts / ".ipynb_checkpoints").mkdir(parents=True)
+    (parts / "a.csv").write_text("a,b\n1,2\n")
+    (parts / ".ipynb_checkpoints/a-checkpoint.csv").write_text("a,b\n1,2\n")
+    (parts / "._a.csv").write_bytes(b"\x00\x05\x16\x07")
+    assert read_files(parts).rows() == [("1", "2")]
+    (tmp_path / "._order_lines.csv").write_bytes(b"\x00\x05\x16\x07")
+    assert tables_in(tmp_path) == {"order_lines": parts}
 
 
 UNREADABLE = {

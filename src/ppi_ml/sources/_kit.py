@@ -236,11 +236,16 @@ def _files(path: Path) -> tuple[list[Path], Path]:
     root = path if path.is_dir() else Path(path.anchor)
     pattern = "**/*" if path.is_dir() else str(path.relative_to(root))
     found = sorted(file for file in root.glob(pattern) if file.is_file())
-    # A folder may hold other things too; a glob names just what is meant.
-    files = [file for file in found if _is_table(file)] if path.is_dir() else found
+    # A folder may hold other things too, and hidden copies; a glob names just what is meant.
+    files = [file for file in found if _is_part(file, root)] if path.is_dir() else found
     if not files:
         raise DataError(f"{path}: no such file, no match, or no CSV or Parquet file in the folder")
     return files, root
+
+
+def _is_part(file: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
+    return _is_table(file) and not hidden
 
 
 def _is_table(file: Path) -> bool:
