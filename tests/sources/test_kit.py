@@ -263,6 +263,19 @@ def test_a_column_that_some_files_lack_is_told_or_refused(tmp_path):
     assert len(told) == 1
 
 
+def test_what_an_empty_cell_is_taken_for_is_said_where_some_files_lack_its_column(tmp_path):
+    head = "order_id,line_id,customer_id,occurred_at,sku,quantity"
+    (tmp_path / "o-1.csv").write_text(f"{head}\n1,1,a,2024-01-01,x,1\n")
+    more = f"{head},order_type,currency,channel\n2,1,a,2024-01-02,x,1,subscription,EUR,web\n"
+    (tmp_path / "o-2.csv").write_text(more)
+    log = ppi_ml.load(str(tmp_path / "o-*.csv"), currency="EUR")
+    for name, what in (("order_type", "one_off"), ("currency", "that of the log")):
+        said = f"order_lines: o-1.csv: no column {name}, so it is {what} there; other files"
+        assert [note for note in log.report.notes if note.startswith(said)]
+    assert "no column channel, so it is unknown there" in "".join(log.report.notes)
+    assert log.order_lines["order_type"].tolist() == ["one_off", "subscription"]
+
+
 def test_the_encoding_is_stated_in_python_and_in_a_config(tmp_path):
     head = "order_id,line_id,customer_id,occurred_at,sku,quantity"
     file = tmp_path / "order_lines.csv"

@@ -62,7 +62,7 @@ class Parts:
             others += f", and not {_some(instead)}" if instead else ""
             if required:
                 raise DataError(f"{said}; {others}. Give the column one name in all of them")
-            notes.append(f"{said}, so it is unknown there; {others}")
+            notes.append(f"{said}, so it is {_taken_as(table, name)} there; {others}")
         return tuple(notes)
 
 
@@ -73,6 +73,15 @@ def _asked(table: str) -> dict[str, bool]:
         return flat
     own = {column.name: column.required for column in table_named(table).columns}
     return {**flat, **own} if table == "order_lines" else own
+
+
+def _taken_as(table: str, name: str) -> str:
+    """What an empty cell of a column is taken for."""
+    columns = table_named("order_lines" if table == "flat" else table).columns
+    column = next((column for column in columns if column.name == name), None)
+    if column is not None and column.kind == "currency":
+        return "that of the log"
+    return str(column.default) if column is not None and column.fills else "unknown"
 
 
 def _some(names: Iterable[str]) -> str:
