@@ -1,6 +1,7 @@
 import csv
 import subprocess
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
@@ -230,6 +231,19 @@ def test_names_lose_the_blanks_around_them_and_empty_columns_without_one_are_lef
         file.write_text(text)
         with pytest.raises(DataError, match=f"column {number} has no name and is not empty"):
             read_files(file)
+
+
+def test_numbers_of_rows_without_a_name_are_ignored_and_told(tmp_path):
+    """As `DataFrame.to_csv` writes them where nobody says index=False."""
+    head = ["order_id", "line_id", "customer_id", "occurred_at", "sku", "quantity"]
+    frame = pd.DataFrame([["1", "1", "a", "2024-01-01", "x", "1"]] * 2, columns=head)
+    frame.assign(order_id=["1", "2"]).to_csv(tmp_path / "o.csv")
+    log = ppi_ml.load(str(tmp_path / "o.csv"), currency="EUR")
+    assert log.order_lines["customer_id"].tolist() == ["a", "a"]
+    assert "order_lines: ignored columns column 1 (no name)" in log.report.notes
+    (tmp_path / "o.csv").write_text(",a\nx,1\n")
+    with pytest.raises(DataError, match="column 1 has no name and is not empty"):
+        read_files(tmp_path / "o.csv")
 
 
 def test_an_empty_cell_is_none_with_quotes_and_without(tmp_path):

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 _HEAD = 16
 """Lines in which a header is looked for below a title."""
 _AT_ONCE = 100_000
+_COUNTED = "column 1 (no name)"
 
 
 def read_csv(file: Path, encoding: str | None = None) -> pl.DataFrame:
     """The cells as text, under the names of the header without blanks around them.
 
     `encoding` is that of a file that is no UTF-8. Rows without a single cell are left out, and so
-    are columns without a name that hold nothing: lines that end in the separator make them.
+    are columns without a name that hold nothing: lines that end in the separator make them. The
+    numbers of rows that pandas and R write first get a name that says so.
     `DataError` if the file cannot be read.
     """
     try:
@@ -119,15 +121,22 @@ def _text(file: Path, whole: bytes | None) -> IO[str]:
 
 
 def _named(frame: pl.DataFrame, header: list[str], file: Path) -> pl.DataFrame:
-    """The columns under the names of the header, those without one left out if they are empty."""
+    """The columns under the names of the header, those without one left out if they are empty.
+
+    Of those that are not, a first one of whole numbers counts the rows, as pandas writes them.
+    """
     kept = []
     for number, (column, name) in enumerate(zip(frame.get_columns(), header, strict=True), 1):
         if name:
             kept.append(column.alias(name))
-        elif column.null_count() < len(column):
+        elif column.null_count() == len(column):
+            continue
+        elif number == 1 and column.str.contains(r"^\d+$").all():
+            kept.append(column.alias(_COUNTED))
+        else:
             raise DataError(
-                f"{file}: column {number} has no name and is not empty; name it in the "
-                "header, or delete it"
+                f"{file}: column {number} has no name and is not empty; name it in the header, or "
+                "delete it"
             )
     named = pl.DataFrame(kept)
     return named.filter(~pl.all_horizontal(pl.all().is_null()))
