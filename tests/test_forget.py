@@ -316,6 +316,13 @@ def test_blank_lines_above_a_header_hide_nobody(tmp_path):
     assert erasure.forget(Customers(["c2"]), tmp_path).nameless == (str(path),)
 
 
+def test_a_first_name_of_two_lines_hides_nobody(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('"Order\nNo.";"customer_id"\n1;c1\n2;c2\n')
+    assert erasure.forget(Customers(["c2"]), tmp_path).files == {str(path): (1, 1)}
+    assert path.read_text() == '"Order\nNo.";"customer_id"\n1;c1\n'
+
+
 @pytest.mark.parametrize("rest", ["c2,x\nc3,y\n", 'c2,x\nc3,"y"\nc4,z\n'])
 @pytest.mark.parametrize("gone", ["c1", "c3"])
 def test_quotes_that_do_not_fit_take_nobody_along_and_hide_nobody(tmp_path, rest, gone):

@@ -10,12 +10,14 @@ import csv
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TITLE_GAPS = 2
+_NAME_LINES = 16
 _MARK = re.compile(r'[^\w\s,;|"]')
 _QUOTED = re.compile(r'"[^"]*"')
 SEPARATORS = ",;\t|"
@@ -23,8 +25,16 @@ _SAVE = "Save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
 
 
 def separator_of(lines: Iterable[str]) -> str:
-    """What stands between the names of the header, the first line that is not blank."""
-    head = next((line for line in lines if line.strip()), "")
+    """What stands between the names of the header, the first line that is not blank.
+
+    A name between quotes may go on in the lines below.
+    """
+    rest = iter(lines)
+    head = next((line for line in rest if line.strip()), "")
+    for more in islice(rest, _NAME_LINES):
+        if head.count('"') % 2 == 0:
+            break
+        head += more
     return max(SEPARATORS, key=_QUOTED.sub("", head).count)
 
 

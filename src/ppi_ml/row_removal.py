@@ -240,7 +240,8 @@ def _header(path: Path) -> tuple[list[str], str]:
         head = next((line for line in file if line.strip()), "")
         if "\0" in head:
             raise UnicodeError("a text of two bytes a character")
-        separator = separator_of([head])
+        file.seek(0)
+        separator = separator_of(file)
         file.seek(0)
         rows = csv.reader(file, delimiter=separator, strict=True)
         names = next((row for row in rows if _is_header(row)), [])

@@ -31,6 +31,7 @@ QUOTES = {
     "blank lines and empty rows": "a,b\n\n1,2\n,\n3,4\n\n",
     "line ends of an old Mac": "a,b\r1,2\r3,4\r",
     "a name of two lines": '"a\nz",b\n1,2\n',
+    "a first name of two lines": '"a\n\nz, y";"b"\n1;2\n',
     "a separator in a name": '"a, z";b\n1;2\n',
 }
 READ = {
@@ -41,6 +42,7 @@ READ = {
     "blank lines and empty rows": [("1", "2"), ("3", "4")],
     "line ends of an old Mac": [("1", "2"), ("3", "4")],
     "a name of two lines": [("1", "2")],
+    "a first name of two lines": [("1", "2")],
     "a separator in a name": [("1", "2")],
 }
 
