@@ -469,6 +469,23 @@ def test_a_text_in_another_encoding_is_told_with_the_way_to_convert_it(
         assert forget("--ids", tmp_path / "ids", "--root", path.parent, *how).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04\x14\x00\xe9", b"\x1f\x8b\x08\x00", b"\xd0\xcf\x11\xe0"]
+)
+def test_what_is_no_text_is_not_to_be_converted(tmp_path, start):
+    """The conversion of a workbook or of compressed rows would destroy them."""
+    path = tmp_path / "root" / "x.csv"
+    path.parent.mkdir()
+    path.write_bytes(start + b"\x00c3\n\xff")
+    (tmp_path / "ids").write_text("c3")
+    ended = forget("--ids", tmp_path / "ids", "--root", path.parent)
+    assert ended.exit_code == 4
+    assert "1 files cannot be read and may still name them" in ended.stderr
+    assert "iconv" not in ended.output
+    with pytest.raises(UsageError, match=r"it is (an Excel|compressed)"):
+        customer_list.ids_in(path)
+
+
 def test_tables_that_do_not_say_whose_their_rows_are_are_listed(tmp_path):
     """But for our own that hold nobody: the tables of products and stock, a simulator's truth."""
     root = tmp_path / "root"

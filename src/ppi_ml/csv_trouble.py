@@ -16,6 +16,13 @@ from typing import NamedTuple
 
 _CHUNK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_KINDS = {
+    b"PK\x03\x04": "an Excel workbook or a zip file, whatever its name says. Save it as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook, whatever its name says. Save it as CSV UTF-8",
+    b"\x1f\x8b": "compressed by gzip, whatever its name says. Unpack it",
+    b"PAR1": "a Parquet file, whatever its name says. Give it one that ends in .parquet",
+}
+"""The first bytes of what is no text, and what to do."""
 _TITLE_GAPS = 2
 _NAME_LINES = 16
 _MARK = re.compile(r'[^\w\s,;|"]')
@@ -45,6 +52,8 @@ def trouble(file: Path, separator: str, encoding: str | None = None) -> str:
     """
     if not file.stat().st_size:
         return "the file is empty. Expected a header and a line per row: export it again"
+    if kind := other_kind(file):
+        return f"it is {kind}"
     if (written := _written(file)) is not None:
         if encoding is not None:
             return f"it holds bytes that are no {encoding} either. {_SAVE}"
@@ -69,7 +78,9 @@ class _Written(NamedTuple):
 
 
 def _written(file: Path) -> _Written | None:
-    """The encoding that a file seems to be in; None if it is UTF-8."""
+    """The encoding that a text seems to be in; None if it is UTF-8, or no text at all."""
+    if other_kind(file):
+        return None
     if is_utf16(file):
         return _Written("it is written in UTF-16", "utf-16")
     if not is_utf8(file):
@@ -133,6 +144,13 @@ def _delete(lines: int, file: Path) -> str:
     which = "that line" if lines == 1 else f"the {lines} lines above it"
     span = "1d" if lines == 1 else f"1,{lines}d"
     return f"Delete {which}, or: sed -i.bak {span} {shlex.quote(str(file))}"
+
+
+def other_kind(file: Path) -> str:
+    """What a file is that is no text, and what to do; empty if it may be one."""
+    with file.open("rb") as lines:
+        start = lines.read(4)
+    return next((kind for mark, kind in _KINDS.items() if start.startswith(mark)), "")
 
 
 def is_utf16(file: Path) -> bool:

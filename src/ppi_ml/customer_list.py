@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from ppi_ml.cells import read_id
-from ppi_ml.csv_trouble import other_encoding, separator_of
+from ppi_ml.csv_trouble import other_encoding, other_kind, separator_of
 from ppi_ml.errors import UsageError
 from ppi_ml.schema import CUSTOMER_ID
 
@@ -94,7 +94,9 @@ def _text(path: Path) -> str:
     """
     written = path.read_bytes()
     if b"\0" in written:  # UTF-16: not even its commas can be told
-        raise UsageError(f"--ids: {path}: {other_encoding(path) or 'this is no text'}")
+        kind = other_kind(path)
+        why = f"it is {kind}" if kind else other_encoding(path)
+        raise UsageError(f"--ids: {path}: {why or 'this is no text'}")
     try:
         return written.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -135,6 +135,14 @@ UNREADABLE = {
     "sep": ("a.csv", b"sep=;\r\na;b\r\n1;2;secret\r\n", "first line is sep=, a note to Excel"),
     "sep of tabs": ("a.csv", b"sep=\t\na\tb\tc\n1\t2\tsecret\n", "line is sep=, a note to Excel"),
     "no parquet": ("a.parquet", b"PAR1 secret", "cannot be read as Parquet"),
+    "a renamed workbook": (
+        "a.csv",
+        b"PK\x03\x04\x14\x00\xe9,\n",
+        "it is an Excel workbook or a zip",
+    ),
+    "an old one": ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is an Excel workbook, what"),
+    "compressed": ("a.csv", b"\x1f\x8b\x08\x00secret", "it is compressed by gzip.* Unpack it"),
+    "parquet as CSV": ("a.csv", b"PAR1 secret\n", "it is a Parquet file.*ends in .parquet"),
     "excel": ("a.xlsx", b"PK", "expected a name that ends in"),
     "columns twice": ("a.csv", b"a,b,a\n1,2,3\n", "several columns are named a"),
 }
@@ -145,6 +153,9 @@ def test_an_unreadable_file_is_named_and_not_quoted(tmp_path, name, content, mes
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         read_files(tmp_path / name)
+    if message.startswith("it is"):  # no encoding makes a text of it
+        with pytest.raises(DataError, match=message):
+            read_files(tmp_path / name, "latin-1")
     assert name in str(caught.value)
     assert "José" not in str(caught.value) and "secret" not in str(caught.value)
 

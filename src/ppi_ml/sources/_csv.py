@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
-from ppi_ml.csv_trouble import above_header, is_utf8, is_utf16, separator_of, trouble
+from ppi_ml.csv_trouble import above_header, is_utf8, is_utf16, other_kind, separator_of, trouble
 from ppi_ml.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def check_names(names: Sequence[str], where: str) -> None:
 
 def _read(file: Path, encoding: str | None) -> pl.DataFrame:
     whole = None  # read from the disk, unless it must be written anew
+    if other_kind(file):
+        raise UnicodeError("no text")
     wide = is_utf16(file)
     if encoding is not None and (wide or not is_utf8(file)):
         whole = file.read_bytes().decode(encoding).encode()
