@@ -283,11 +283,12 @@ def test_a_column_that_some_files_lack_is_told_or_refused(tmp_path):
         DataError, match=r"o-3\.csv: no column customer_id; .* and not client\. Give"
     ):
         ppi_ml.load(str(tmp_path / "o-*.csv"))
-    settings = {"source": "files", "currency": "EUR", "tables": {"order_lines": {
-        "path": str(tmp_path / "o-[12].csv"), "columns": {"unit_price": "cost"}}}}  # fmt: skip
-    log = inputs.load_log(DataSettings(**settings))
-    told = [note for note in log.report.notes if "o-2.csv: no column cost (unit_price)" in note]
-    assert len(told) == 1
+    for cost in ("cost", " cost "):
+        settings = {"source": "files", "currency": "EUR", "tables": {"order_lines": {
+            "path": str(tmp_path / "o-[12].csv"), "columns": {"unit_price": cost}}}}  # fmt: skip
+        log = inputs.load_log(DataSettings(**settings))
+        told = [note for note in log.report.notes if "o-2.csv: no column cost (unit_price)" in note]
+        assert len(told) == 1
 
 
 def test_what_an_empty_cell_is_taken_for_is_said_where_some_files_lack_its_column(tmp_path):

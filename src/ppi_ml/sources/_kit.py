@@ -52,6 +52,7 @@ class Parts:
         notes = []
         for name, required in _asked(table).items():
             theirs = columns.get(name, name)
+            theirs = theirs if theirs in self.frame.columns else theirs.strip()
             files = self.lacking.get(theirs)
             if not files:
                 continue
