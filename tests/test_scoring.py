@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import traceback
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -321,6 +322,26 @@ def test_a_date_without_a_time_may_be_asked_about_at_a_time(scorer):
 def test_a_request_that_breaks_its_contract_is_refused(scorer, events, error, message):
     with pytest.raises(error, match=message):
         scorer.one(events, "2019-12-01")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [line("2019-11-01"), line("2019-11-02", customer={"id": "17850"})],
+        [line("2019-11-01"), line(datetime(2019, 11, 2, 17, 8, 50))],
+        [line("2019-11-01", quantity=17850**10)],
+        [line("2019-11-01"), 17850],
+        line("2019-11-01", customer="17850"),
+        pd.DataFrame([line("2019-11-01", quantity=1), line("2019-11-02", quantity="17850")]),
+        17850,
+    ],
+)
+def test_rows_that_are_no_table_are_refused_without_their_values(scorer, rows):
+    with pytest.raises(DataError, match="order_lines: expected a DataFrame") as told:
+        scorer.one({"order_lines": rows}, "2019-12-01")
+    printed = "".join(traceback.format_exception(told.value))
+    assert "17850" not in printed
+    assert "17:08" not in printed
 
 
 FREE = line("2019-11-01", order_type="free")

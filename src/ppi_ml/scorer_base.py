@@ -240,7 +240,7 @@ class ScorerBase(ABC):
             )
         raw = {
             name: RawTable(
-                _frame(events.get(name)),
+                _frame(name, events.get(name)),
                 granularity="day" if known["granularity"] == "day" else "instant",
                 origin="the request",
                 observed_from=known["observed_from"],
@@ -345,14 +345,20 @@ def _absent(tables: Sequence[str]) -> list[str]:
     return notes
 
 
-def _frame(rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
+def _frame(name: str, rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pandas or polars)
+    """The rows of a request; what a library says of rows it cannot read may hold their values."""
     if rows_ is None:
         return pl.DataFrame(schema={"customer_id": pl.String, "occurred_at": pl.String})
     if isinstance(rows_, pl.DataFrame):
         return rows_
-    if isinstance(rows_, Sequence):
-        return pl.DataFrame(list(rows_), infer_schema_length=None)
-    return pl.DataFrame(pl.from_pandas(rows_))
+    try:
+        if isinstance(rows_, Sequence):
+            return pl.DataFrame(list(rows_), infer_schema_length=None)
+        return pl.DataFrame(pl.from_pandas(rows_))
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        raise DataError(
+            f"{name}: expected a DataFrame, or a list of dicts, with values of one kind in a column"
+        ) from None
 
 
 def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
