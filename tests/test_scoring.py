@@ -276,6 +276,10 @@ def test_a_currency_that_the_table_alone_told_counts_too(scorer, log, monkeypatc
     assert len(scorer.score(log, END)) > 0
     with pytest.raises(DataError, match="trained on GBP, this log is in EUR"):
         scorer.score(replace(log, currency="EUR"), END)
+    pounds, euros = ({"order_lines": [line("2019-11-01", currency=c)]} for c in ("GBP", "EUR"))
+    assert scorer.one(pounds, "2019-12-01").status == "scored"
+    with pytest.raises(DataError, match="trained on GBP, this log is in EUR"):
+        scorer.one(euros, "2019-12-01")
 
 
 # ------------------------------------------------------------------ requests

@@ -143,6 +143,12 @@ class ScorerBase(ABC):
         """Whether a row is a product of a customer."""
         return self.model.entity.is_pair
 
+    @property
+    def _currency(self) -> str | None:
+        """That of the training log: a config may leave it to the table, and the bundle knows it."""
+        currency: str | None = self.bundle.manifest.get("data", {}).get("currency")
+        return currency
+
     @abstractmethod
     def score(
         self,
@@ -260,6 +266,7 @@ class ScorerBase(ABC):
             late = table.frame["at"].max() if table.dated else None
             if isinstance(late, int) and late > cutoff.at + _GRACE_US:
                 raise DataError(f"{name}: an event lies after the cutoff {cutoff}; leave it out")
+        loaded_alike.checked(log, data, self._currency)
         return log
 
     def asked(self, log: EventLog, cutoff: object, allow_stale: bool) -> Request:
@@ -270,9 +277,7 @@ class ScorerBase(ABC):
         check_log(log)
         instant = log.observed_until if cutoff == END else Cutoff.parse(cutoff, log.timezone)
         trained = self.config.data
-        # a config may leave the currency to the table; the bundle knows what that said
-        currency = self.bundle.manifest.get("data", {}).get("currency")
-        loaded_alike.checked(log, trained, currency)
+        loaded_alike.checked(log, trained, self._currency)
         log, notes = loaded_alike.as_trained(log, trained)
         if cutoff == END:
             notes.append(f"the log ends at {instant}, and that is the cutoff")
