@@ -143,10 +143,12 @@ def test_curves_carry_their_customers(scorer, log, everybody):
     assert found.tolist() == everybody["churn_probability"].tolist()
 
 
-@pytest.mark.parametrize("cutoff", ["soon", "2020-13-01", 5])
+@pytest.mark.parametrize("cutoff", ["soon", "2020-13-01", 5, ""])
 def test_a_cutoff_that_is_none_is_refused(scorer, log, cutoff):
     with pytest.raises(UsageError):
         scorer.score(log, cutoff)
+    with pytest.raises(UsageError):
+        scorer.one(events_of(log, log.customer_ids[0]), cutoff)
 
 
 # ------------------------------------------------------------------ one as all, and nothing late

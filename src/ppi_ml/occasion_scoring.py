@@ -125,7 +125,9 @@ class OccasionScorer(ScorerBase):
             Every open row; if nothing is open, one without values whose `status` and `reason` are
             those of `score(ids=...)`.
         """
-        instant = Cutoff.parse(cutoff or datetime.now(UTC), self.config.data.timezone)
+        instant = Cutoff.parse(
+            datetime.now(UTC) if cutoff is None else cutoff, self.config.data.timezone
+        )
         log = self.small_log(events, instant)
         if len(log.customer_ids) != 1:
             raise DataError(

@@ -289,7 +289,7 @@ class Scorer(ScorerBase):
             values whose `status` and `reason` are those of `score(ids=...)`.
         """
         data = self.config.data
-        instant = Cutoff.parse(cutoff or datetime.now(UTC), data.timezone)
+        instant = Cutoff.parse(datetime.now(UTC) if cutoff is None else cutoff, data.timezone)
         return self._one(self.small_log(events, instant), instant)
 
     def _one(self, asked: EventLog, instant: Cutoff) -> Prediction:
