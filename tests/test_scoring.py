@@ -136,6 +136,20 @@ def test_a_day_beyond_the_curve_is_refused(scorer, log):
         scorer.curves(log, END, days=[4000])
 
 
+@pytest.mark.parametrize("days", [30, 30.5, None, "30", ["soon"], [None]])
+def test_days_that_are_no_list_of_numbers_are_refused(scorer, log, days):
+    with pytest.raises(UsageError, match="days: expected"):
+        scorer.score(log, END, days=days)
+    if days is not None:
+        with pytest.raises(UsageError, match="days: expected"):
+            scorer.curves(log, END, days=days)
+
+
+def test_days_may_be_an_array(scorer, log):
+    wanted = scorer.score(log, END, days=[30, 60])
+    pd.testing.assert_frame_equal(scorer.score(log, END, days=np.array([30, 60])), wanted)
+
+
 def test_curves_carry_their_customers(scorer, log, everybody):
     curves = scorer.curves(log, END)
     assert curves.keys["customer_id"].to_list() == everybody["customer_id"].tolist()

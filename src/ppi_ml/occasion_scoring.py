@@ -152,7 +152,7 @@ class OccasionScorer(ScorerBase):
         log = self.small_log(events, instant, made_up=True)
         return {selftest.CURVE: self._part(Request(log, instant, ()), ())["probability"].to_list()}
 
-    def check_days(self, days: Sequence[int]) -> None:
+    def check_days(self, days: Sequence[float]) -> None:
         """`UsageError` if there are any: a probability is one number, not a curve."""
         if days:
             raise UsageError(f"days: {self.model.target['name']} has no curve to read them from")

@@ -38,7 +38,7 @@ def scored(
         asked: what is asked of every curve.
         fixed: target, model_version and model_sha256.
     """
-    survival = curves.survival([float(d) for d in days]) if days else np.empty((len(data), 0))
+    survival = curves.survival([float(d) for d in days]) if len(days) else np.empty((len(data), 0))
     always = {"cutoff": str(data.cutoffs[0]), **fixed}
     values = {**READINGS[reading](curves, asked)}
     values |= {f"no_event_by_{d}d": survival[:, i] for i, d in enumerate(days)}

@@ -175,7 +175,7 @@ class ScorerBase(ABC):
         """The score table part by part."""
 
     @abstractmethod
-    def check_days(self, days: Sequence[int]) -> None:
+    def check_days(self, days: Sequence[float]) -> None:
         """`UsageError` for days that `score` cannot add; it needs no events to say so."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ here knows labels, the future or the targets shelf.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,8 +108,10 @@ class Scorer(ScorerBase):
 
         Raises:
             DataError: a table is too old for the cutoff.
-            UsageError: a day beyond the reach of the curve, or a cutoff that is none.
+            UsageError: no list of days, a day beyond the reach of the curve, or a cutoff that is
+                none.
         """
+        self.check_days(days)
         asked = self.asked(log, cutoff, allow_stale)
         if ids is not None:
             ids = ids_of(ids)
@@ -141,6 +143,7 @@ class Scorer(ScorerBase):
         Each part holds all rows of some of the customers (by hash), sorted by key; how many parts
         there are follows from the memory of the scorer. The arguments are those of `score`.
         """
+        self.check_days(days)
         asked = self.asked(log, cutoff, allow_stale)
         for part in self._parts(asked):
             yield self._part(part, days, everyone=everyone)
@@ -186,10 +189,12 @@ class Scorer(ScorerBase):
             return table.filter(why.is_null()), why.filter(why.is_null())
         return table, why
 
-    def check_days(self, days: Sequence[int]) -> None:
-        """`UsageError` for a day beyond the reach of the curve."""
+    def check_days(self, days: Sequence[float]) -> None:
+        """`UsageError` for what is no list of days, or a day beyond the reach of the curve."""
+        if isinstance(days, str) or not isinstance(days, Iterable):
+            raise UsageError(f"days: expected a list such as [30, 60], got {type(days).__name__}")
         edges = packing.edges_of(self.model)
-        Curves(edges, np.zeros((0, len(edges)))).survival(np.asarray(days, dtype=np.float64))
+        Curves(edges, np.zeros((0, len(edges)))).survival(list(days))
 
     def curves(
         self,
@@ -209,15 +214,13 @@ class Scorer(ScorerBase):
             days: checked against the reach of the curve, so that a mistake shows at once.
             allow_stale: as in `score`.
         """
+        self.check_days(() if days is None else days)
         asked = self.asked(log, cutoff, allow_stale)
         everyone = not self.model.entity.is_pair
         left_out = _left_out("no curves of", len(self._withheld(asked, everyone=everyone)))
         for note in (*asked.notes, *left_out):
             warnings.warn(note, stacklevel=2)
-        curves = self._curves(self._features(asked.log, asked.cutoff, everyone=everyone))
-        if days is not None:
-            curves.survival(np.asarray(list(days), dtype=np.float64))
-        return curves
+        return self._curves(self._features(asked.log, asked.cutoff, everyone=everyone))
 
     def explain(
         self,
