@@ -529,6 +529,24 @@ def test_a_bundle_that_answers_otherwise_than_in_training_is_refused(trained, tm
         Scorer.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.yaml", "colour: blue\ntarget: {name: churn}", "colour.*train again, or install"),
+        ("config.yaml", "target: {name: churn, horizon: soon}", "horizon.*train again, or install"),
+        ("config.yaml", "target: [", "train again, or install"),
+        ("config.yaml", b"\xff", "not text in UTF-8"),
+        ("selftest.json", "{", "not JSON"),
+        ("target.json", "[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_part_that_cannot_be_read_is_of_the_bundle(trained, tmp_path, name, content, message):
+    """Not a wrong setting of whoever scores: a later version may have written it."""
+    folder = copy_of(trained[0].bundle, tmp_path / "b", lambda files: files.update({name: content}))
+    with pytest.raises(IntegrityError, match=rf"(?s)b/{name}: .*{message}"):
+        Scorer.load(folder)
+
+
 def test_a_state_that_lacks_an_array_is_refused_with_its_name(trained, tmp_path):
     """As bundles of another version may, where a part of a family's state got a new name."""
     states = "processes.states"

@@ -44,18 +44,25 @@ class Bundle:
         return str(self.manifest.get("version", ""))
 
     def text(self, name: str) -> str:
-        """The text of a file; `IntegrityError` if the bundle has no such file."""
+        """The text of a file; `IntegrityError` if the bundle has no such file, or it is no text."""
         if name not in self._contents:
             raise IntegrityError(f"{self.folder / name}: not in this bundle")
-        return self._contents[name].decode("utf-8")
+        try:
+            return self._contents[name].decode("utf-8")
+        except UnicodeDecodeError:
+            raise IntegrityError(f"{self.folder / name}: not text in UTF-8") from None
 
     def json(self, name: str) -> Any:  # noqa: ANN401  (JSON is what it is)
-        """The value of a JSON file; `IntegrityError` if the bundle has no such file.
+        """The value of a JSON file; `IntegrityError` if there is no such file, or it is no JSON.
 
         Its objects say themselves what they lack: reading a name that is not there, now or when a
         state is replayed, is an `IntegrityError` too.
         """
-        return _with_places(json.loads(self.text(name)), (str(self.folder / name),), self.remedy)
+        try:
+            value = json.loads(self.text(name))
+        except (ValueError, RecursionError):
+            raise IntegrityError(f"{self.folder / name}: not JSON") from None
+        return _with_places(value, (str(self.folder / name),), self.remedy)
 
     @property
     def remedy(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import yaml
 
 from ppi_ml import bundle as bundles
 from ppi_ml import (
@@ -27,7 +28,7 @@ from ppi_ml import (
 )
 from ppi_ml.config import Config
 from ppi_ml.engine.buckets import bytes_of
-from ppi_ml.errors import DataError, IntegrityError, UsageError
+from ppi_ml.errors import ConfigError, DataError, IntegrityError, UsageError
 from ppi_ml.events import EventLog, check_log, load_tables
 from ppi_ml.instants import Cutoff
 from ppi_ml.intake import RawTable
@@ -104,7 +105,7 @@ class ScorerBase(ABC):
     ) -> None:
         """Take the parts of a verified bundle and let it prove itself on made-up customers."""
         self.bundle, self.model = bundle, model
-        self.config = Config.read(_settings_of(bundle), environ={})
+        self.config = _config_of(bundle)
         noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
         plugins = load_plugins(self.config.plugins, noted)
         for name in noted.keys() - {plugin.name for plugin in plugins}:
@@ -366,8 +367,13 @@ def _frame(name: str, rows_: Any) -> pl.DataFrame:  # noqa: ANN401  (dicts, pand
         ) from None
 
 
-def _settings_of(bundle: bundles.Bundle) -> dict[str, Any]:
-    found = settings.parse(bundle.text("config.yaml"))
-    if not isinstance(found, dict):
-        raise IntegrityError(f"{bundle.folder / 'config.yaml'}: not a config")
-    return found
+def _config_of(bundle: bundles.Bundle) -> Config:
+    """The config of the training; `IntegrityError` if this version of ppi_ml cannot read it."""
+    place = bundle.folder / "config.yaml"
+    try:
+        found = settings.parse(bundle.text("config.yaml"))
+        if isinstance(found, dict):
+            return Config.read(found, environ={})
+    except (ConfigError, yaml.YAMLError) as error:
+        raise IntegrityError(f"{place}: {error}; {bundle.remedy}") from error
+    raise IntegrityError(f"{place}: not a config")
