@@ -188,6 +188,38 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
+def parts_that_end_in(error):
+    yield pl.DataFrame({"customer_id": ["007"], "status": ["scored"]})
+    raise error
+
+
+@pytest.mark.parametrize("kind", _kit.FORMATS)
+def test_a_full_disk_names_the_file(tmp_path, kind):
+    path = tmp_path / f"scores.{kind}"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space left") as told:
+        _kit.write_parts(parts_that_end_in(OSError(28, "No space left on device")), path, kind)
+    assert (told.value.errno, told.value.filename) == (28, str(path))
+    with pytest.raises(OSError, match="os error 28") as told:  # as polars says it, without a number
+        _kit.write_parts(parts_that_end_in(OSError("full (os error 28)")), path, kind)
+    assert (told.value.strerror, told.value.filename) == ("full (os error 28)", str(path))
+    assert path.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_link_stays_one_and_what_it_points_to_is_written(tmp_path):
+    (tmp_path / "day.csv").write_text("old")
+    (tmp_path / "latest.csv").symlink_to("day.csv")
+    _kit.write_table(FRAME, tmp_path / "latest.csv", "csv")
+    assert (tmp_path / "latest.csv").is_symlink()
+    assert (tmp_path / "day.csv").read_text().startswith("customer_id,")
+
+
+def test_a_device_is_refused_and_stays_what_it_is():
+    with pytest.raises(UsageError, match=f"--out: {os.devnull} is a device or a pipe"):
+        _kit.format_of(Path(os.devnull), "csv")
+
+
 def test_the_format_is_the_one_asked_for_or_that_of_the_name():
     assert _kit.format_of(Path("x.csv"), None) == "csv"
     assert _kit.format_of(Path("x.txt"), "jsonl") == "jsonl"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +86,8 @@ def format_of(path: Path, asked: str | None) -> str:
         raise UsageError(f"{said}; expected one of {', '.join(FORMATS)}")
     if path.is_dir():
         raise UsageError(f"--out: {path} is a folder; expected the file to write")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--out: {path} is a device or a pipe; expected the file to write")
     there = next(folder for folder in path.parents if folder.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UsageError(f"--out: {there} is no folder that can be written to")
@@ -107,13 +109,8 @@ def write_table(frame: pd.DataFrame, path: Path, kind: str) -> None:
             **{day: frame[day].dt.strftime("%Y-%m-%d") for day in days}
         ).to_json(to, orient="records", lines=True, date_format="iso", double_precision=15),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with _whole(path) as temporary:
         writers[kind](temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_parts(parts: Iterable[pl.DataFrame], path: Path, kind: str) -> dict[str, int]:
@@ -123,26 +120,41 @@ def write_parts(parts: Iterable[pl.DataFrame], path: Path, kind: str) -> dict[st
     """
     import pyarrow.parquet as pq
 
+    counts: dict[str, int] = {}
+    with _whole(path) as temporary, ExitStack() as stack:
+        target: Any = None
+        for part in parts:
+            first, target = target is None, target or _opened(part, temporary, kind, stack, pq)
+            if kind == "parquet":
+                target.write_table(part.to_arrow().cast(target.schema))
+            elif kind == "csv":
+                part.write_csv(target, include_header=first)
+            else:
+                part.write_ndjson(target)
+            for status, n in part["status"].value_counts().iter_rows():
+                counts[status] = counts.get(status, 0) + n
+    return counts
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write that becomes `path` when the block ends well, and vanishes if not.
+
+    A link stays one, and what it points to is written.
+    """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    counts: dict[str, int] = {}
     try:
-        with ExitStack() as stack:
-            target: Any = None
-            for part in parts:
-                first, target = target is None, target or _opened(part, temporary, kind, stack, pq)
-                if kind == "parquet":
-                    target.write_table(part.to_arrow().cast(target.schema))
-                elif kind == "csv":
-                    part.write_csv(target, include_header=first)
-                else:
-                    part.write_ndjson(target)
-                for status, n in part["status"].value_counts().iter_rows():
-                    counts[status] = counts.get(status, 0) + n
+        yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # a full disk: the writers do not say of which file
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return counts
 
 
 def _opened(
