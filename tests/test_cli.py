@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,20 @@ def guarded(error):
 def test_an_error_is_its_message_and_its_exit_code(error, code, message):
     ended = guarded(error)
     assert (ended.exit_code, ended.stderr, ended.stdout) == (code, message, "")
+
+
+def test_a_termination_ends_as_an_interruption_does(monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    terminated = cli._guarded(lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(cli, "app", lambda: terminated)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # without ours, this process goes on
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_an_unexpected_error_keeps_its_values_to_itself(monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from importlib import metadata
@@ -25,7 +26,12 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line of this process; ends it with the exit code."""
+    """Run the command line of this process; ends it with the exit code.
+
+    A service manager that ends it (SIGTERM) interrupts it, as Ctrl-C does: what is half written is
+    taken away, and a run is closed.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()()
 
 
