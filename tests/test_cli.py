@@ -396,6 +396,15 @@ def test_scores_of_a_source_of_ones_own_carry_their_notes(own, trained, tmp_path
     ]
 
 
+def test_a_table_without_rows_says_why(own, trained, tmp_path):
+    ended = ppi_ml("score", "--model", trained[0].bundle, "--data", own, "--cutoff", "2000-01-01",
+                   "--out", tmp_path / "scores.csv")  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.endswith("scores.csv: no rows\n")
+    said = "no customers are eligible at 2000-01-01, so there are no rows; the log goes from 201"
+    assert said in ended.stderr
+
+
 def test_where_the_data_lie_can_be_said_at_the_prompt(own, trained, tmp_path):
     """As for ppi-ml train: a config of data that do not ship has no path."""
     told = json.loads(own.read_text())

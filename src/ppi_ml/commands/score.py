@@ -82,6 +82,10 @@ def run(
     scorer.check_days(days)
     with progress.stage("reading events"):
         log = inputs.log_as_trained(data, scorer.config.data, sets or [])
+    empty = (
+        f"no {many} are eligible at {log.observed_until if cutoff == END else cutoff}, so there "
+        f"are no rows; the log goes from {log.observed_from} to {log.observed_until}"
+    )
     if scorer.of_pairs and wanted is None and not explain:
         with progress.stage("scoring"):
             notes = scorer.notes(log, cutoff, allow_stale=allow_stale)
@@ -89,7 +93,8 @@ def run(
                 log, cutoff, everyone=everyone, days=days, allow_stale=allow_stale
             )
             kept = (soonest(part, top) if top else part for part in parts)
-            _say(out, _kit.write_parts(kept, out, written), notes, progress, json)
+            counts = _kit.write_parts(kept, out, written)
+            _say(out, counts, notes if counts else [*notes, empty], progress, json)
         return
     with progress.stage("scoring"):
         table = scorer.score(
@@ -108,7 +113,8 @@ def run(
         table.attrs["notes"] = notes
     _kit.write_table(table, out, written)
     counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}
-    _say(out, counts, table.attrs["notes"], progress, json)
+    notes = table.attrs["notes"]
+    _say(out, counts, notes if counts else [*notes, empty], progress, json)
 
 
 def _wanted(ids: Path) -> list[str]:
