@@ -50,6 +50,21 @@ def test_every_command_has_help_and_the_options_that_are_everywhere(name):
         assert option in shown.stdout
 
 
+def test_help_loads_nothing_that_takes_time():
+    told = """
+import sys
+from typer.testing import CliRunner
+from ppi_ml import cli
+assert CliRunner().invoke(cli.app(), ["--help"]).exit_code == 0
+print(*sorted({m.split(".")[0] for m in sys.modules}))
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+    ).stdout.split()
+    slow = {"lightgbm", "mlflow", "optuna", "pandas", "polars", "pydantic", "rich", "sklearn"}
+    assert "ppi_ml" in loaded and slow.isdisjoint(loaded)
+
+
 def test_help_lists_every_command():
     shown = ppi_ml("--help").output
     assert all(name in shown for name in COMMANDS)

@@ -37,7 +37,12 @@ def main() -> None:
 
 def app() -> typer.Typer:
     """All commands of the shelf as one application."""
-    made = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    made = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
     made.callback()(_root)
     commands = shelf("ppi_ml.commands", "COMMAND")
     for name in commands:

@@ -10,9 +10,7 @@ from typing import Annotated
 import typer
 
 from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, near, say, where
-from ppi_ml.config import Config
 from ppi_ml.declare import Command
-from ppi_ml.inputs import demo_config
 from ppi_ml.progress import Progress
 
 NEXT = """
@@ -31,11 +29,13 @@ def run(
 ) -> None:
     """Train on Online Retail II, which ships with the package; minutes on two cores."""
     limit_threads(threads)
+    from ppi_ml import tracking, training
+    from ppi_ml.config import Config
+    from ppi_ml.inputs import demo_config
+
     extra = {"output.folder": out and str(out), "engine.threads": threads, "engine.memory": memory}
     sets = {path: value for path, value in extra.items() if value is not None}
     settings = Config.read(demo_config(), sets)
-    from ppi_ml import tracking, training
-
     done = training.train(config=settings, progress=Progress(quiet))
     store = tracking.MlflowTracker("", settings.tracking.uri).uri
     steps = NEXT.format(

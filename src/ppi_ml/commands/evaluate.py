@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ppi_ml import inputs
 from ppi_ml.commands import _kit
 from ppi_ml.commands._kit import Json, Memory, Quiet, Threads
 from ppi_ml.declare import Command
@@ -51,7 +50,7 @@ def run(
     _kit.limit_threads(threads)
     if out is not None and out.suffix not in _SUFFIXES:
         raise UsageError(f"--out: expected a name that ends in {' or '.join(_SUFFIXES)}, got {out}")
-    from ppi_ml import hindsight, scoring
+    from ppi_ml import hindsight, inputs, scoring
     from ppi_ml.runs import write_json
 
     progress = Progress(quiet)

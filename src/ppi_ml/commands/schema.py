@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from ppi_ml import config, schema
 from ppi_ml.commands._kit import Json, Quiet, Threads, columns, say
 from ppi_ml.declare import Command
 
@@ -19,6 +18,8 @@ def run(
 ) -> None:
     """Print the JSON schema of a config, for editors, or the columns of every table."""
     del quiet, threads  # accepted everywhere; here is nothing to hide or to hurry
+    from ppi_ml import config, schema
+
     if what == "config":
         say(config.json_schema())
     else:

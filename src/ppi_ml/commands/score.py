@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ppi_ml import inputs
 from ppi_ml.commands import _kit
 from ppi_ml.commands._kit import Json, Memory, Quiet, Threads
 from ppi_ml.declare import Command
@@ -61,7 +60,7 @@ def run(
         raise UsageError("--ids and --all: give one of them")
     import polars as pl
 
-    from ppi_ml import score_table, scoring
+    from ppi_ml import inputs, score_table, scoring
     from ppi_ml.entities import CUSTOMER
     from ppi_ml.instants import Cutoff
     from ppi_ml.nouns import NOUNS

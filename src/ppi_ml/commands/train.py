@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, say, where
-from ppi_ml.config import Config
 from ppi_ml.declare import Command
-from ppi_ml.inputs import check_config
 from ppi_ml.progress import Progress
 
 WORSE = 5
@@ -38,6 +36,9 @@ def run(
     Example: ppi-ml train shop.yaml --set tune.trials=50 --set target.horizon=60d
     """
     limit_threads(threads)
+    from ppi_ml.config import Config
+    from ppi_ml.inputs import check_config
+
     extra = {"data.until": until, "engine.threads": threads, "engine.memory": memory}
     given = [f"{path}={value}" for path, value in extra.items() if value is not None]
     check_config(config)

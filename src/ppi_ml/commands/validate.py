@@ -12,7 +12,6 @@ import typer
 from ppi_ml.commands._kit import Json, Quiet, Threads, limit_threads, say
 from ppi_ml.declare import Command
 from ppi_ml.errors import DataError, NothingLeftError, UsageError
-from ppi_ml.inputs import data_settings, load_log, plugins_of
 from ppi_ml.progress import Progress
 from ppi_ml.shelf import load_plugins
 
@@ -59,9 +58,11 @@ def run(
     limit_threads(threads)
     if out is not None and out.suffix not in _SUFFIXES:
         raise UsageError(f"--out: expected a name that ends in {', '.join(_SUFFIXES)}, got {out}")
+    from ppi_ml import inputs
+
     last = _last(data, against, sets or [])
     plugins = _plugins(data, last, sets or [])
-    settings = data_settings(data, last.settings if last else None, sets or [])
+    settings = inputs.data_settings(data, last.settings if last else None, sets or [])
     lenient = settings.model_copy(update={"max_quarantined": 1.0})
     try:
         report, drifts = _looked_at(lenient, plugins, last, Progress(quiet))
@@ -90,15 +91,17 @@ def _tell_nothing_left(error: NothingLeftError, quarantine: Path | None, json: b
 
 def _last(data: Path, against: Path | None, sets: Sequence[str]) -> LastTraining | None:
     """The training that is compared with; None if there is none."""
-    from ppi_ml import last_training
+    from ppi_ml import inputs, last_training
 
-    place = against or last_training.newest(data, data_settings(data, sets=sets), sets)
+    place = against or last_training.newest(data, inputs.data_settings(data, sets=sets), sets)
     return None if place is None else last_training.read(place)
 
 
 def _plugins(data: Path, last: LastTraining | None, sets: Sequence[str]) -> tuple[Plugin, ...]:
     """Files of one's own that may bring tables: those of a config, else those of the training."""
     if data.suffix in (".yaml", ".yml") or last is None:
+        from ppi_ml.inputs import plugins_of
+
         return plugins_of(data, sets)
     return load_plugins(last.plugins, last.hashes)
 
@@ -107,11 +110,11 @@ def _looked_at(
     settings: DataSettings, plugins: Sequence[Plugin], last: LastTraining | None, progress: Progress
 ) -> tuple[LoadReport, tuple[Drift, ...]]:
     """The report with its checks, and what differs from that of the training."""
-    from ppi_ml import customer_columns, drift, log_checks, staleness
+    from ppi_ml import customer_columns, drift, inputs, log_checks, staleness
     from ppi_ml.instants import Cutoff
 
     with progress.stage("reading events"):
-        log = load_log(settings, plugins)
+        log = inputs.load_log(settings, plugins)
         if "customers" in log.tables:
             customer_columns.refuse_ids(log.tables["customers"].frame, log.segments)
     with progress.stage("checking the whole log"):
