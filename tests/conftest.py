@@ -7,6 +7,7 @@ table that began months after the first order, and orders in the hours in which 
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -190,6 +191,22 @@ def _by_hand(events, kind):
     if "known_at" in frame.columns:
         frame = frame.with_columns(pl.col("known_at").fill_null(""))
     return frame
+
+
+@pytest.fixture
+def looked_back(monkeypatch):
+    """The predictions behind every scorecard of curves that `evaluate` makes, in order."""
+    from ppi_ml import hindsight, judging
+
+    found = []
+
+    def judge(*args):
+        card, table = judging.judge(*args)
+        found.append(table)
+        return card, table
+
+    monkeypatch.setattr(hindsight, "judging", SimpleNamespace(judge=judge))
+    return found
 
 
 @pytest.fixture(scope="session")

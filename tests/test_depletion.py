@@ -1,7 +1,6 @@
 """Depletion from end to end on a simulated shop: train, judge, score, and the list for people."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,7 @@ from ppi_ml import bundle as bundles
 from ppi_ml import (
     cli,
     dry_run,
-    hindsight,
     houses,
-    judging,
     pair_scores,
     rows,
     run_outs,
@@ -380,19 +377,11 @@ def test_the_scorecard_speaks_of_pairs(run):
     assert "Everybody" not in card.to_markdown()
 
 
-def test_pairs_are_judged_on_other_dates_as_they_are_scored(run, log, monkeypatch):
-    tables = []
-
-    def judge(*args):
-        card, table = judging.judge(*args)
-        tables.append(table)
-        return card, table
-
-    monkeypatch.setattr(hindsight, "judging", SimpleNamespace(judge=judge))
+def test_pairs_are_judged_on_other_dates_as_they_are_scored(run, log, looked_back):
     cutoff = log.observed_until.plus(-90)
     card = ppi_ml.evaluate(run, log, cutoff, in_sample=True)
     assert card.entity == PAIR and {row.model for row in card.rows} >= {"model", "kaplan_meier"}
-    judged = tables[0].filter("eligible")
+    judged = looked_back[0].filter("eligible")
     scores = pl.from_pandas(ppi_ml.Scorer.load(run.bundle).score(log, str(cutoff), days=[60]))
     both = judged.join(scores, on=["customer_id", "product"])
     assert len(judged) > 100 and len(both) == len(judged)

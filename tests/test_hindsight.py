@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -10,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ppi_ml
-from ppi_ml import cli, hindsight, judging, splits
+from ppi_ml import cli, splits
 from ppi_ml.errors import UsageError
 from ppi_ml.instants import Cutoff
 from ppi_ml.scorecard import Scorecard
@@ -46,33 +45,19 @@ def run(log, tmp_path_factory):
     )
 
 
-@pytest.fixture
-def tables(monkeypatch):
-    """The predictions behind every scorecard that is made."""
-    found = []
-
-    def judge(*args):
-        card, table = judging.judge(*args)
-        found.append(table)
-        return card, table
-
-    monkeypatch.setattr(hindsight, "judging", SimpleNamespace(judge=judge))
-    return found
-
-
-def test_what_is_judged_is_what_the_bundle_scores(run, log, tables):
+def test_what_is_judged_is_what_the_bundle_scores(run, log, looked_back):
     cutoffs = ["2019-07-01", "2019-09-10"]
     ppi_ml.evaluate(run, log, cutoffs)
     scorer = ppi_ml.Scorer.load(run.bundle)
     for cutoff in cutoffs:
-        judged = tables[0].filter(pl.col("cutoff") == str(Cutoff.parse(cutoff, log.timezone)))
+        judged = looked_back[0].filter(pl.col("cutoff") == str(Cutoff.parse(cutoff, log.timezone)))
         asked = judged.filter("eligible").sort("customer_id")
         scores = scorer.score(log, cutoff)
         assert asked["customer_id"].to_list() == scores["customer_id"].tolist()
         np.testing.assert_allclose(asked["model"], scores["churn_probability"], rtol=1e-12)
 
 
-def test_nobody_answers_with_what_came_after_the_training(run, log, tables):
+def test_nobody_answers_with_what_came_after_the_training(run, log, looked_back):
     """Outcomes alone may differ when the months after a cutoff are other ones."""
     moved = log.tables["order_lines"]
     later = pl.col("at") >= Cutoff.parse(UNTIL, log.timezone).at
@@ -80,9 +65,9 @@ def test_nobody_answers_with_what_came_after_the_training(run, log, tables):
     other = replace(log, tables={**log.tables, "order_lines": replace(moved, frame=frame)})
     ppi_ml.evaluate(run, log, UNTIL)
     ppi_ml.evaluate(run, other, UNTIL)
-    said = [table.select("customer_id", "model", *RIVALS) for table in tables]
+    said = [table.select("customer_id", "model", *RIVALS) for table in looked_back]
     assert said[0].equals(said[1])
-    assert tables[0]["purchased"].sum() > tables[1]["purchased"].sum() > 0
+    assert looked_back[0]["purchased"].sum() > looked_back[1]["purchased"].sum() > 0
 
 
 def test_the_latest_dates_are_judged_unless_others_are_named(run, log):

@@ -30,6 +30,8 @@ Memory = Annotated[
 ]
 
 FORMATS = ("parquet", "csv", "jsonl")
+WORSE = 5
+"""Exit code: done, and the model is worse than a baseline."""
 
 
 def limit_threads(threads: int | None) -> None:

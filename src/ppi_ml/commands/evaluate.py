@@ -14,7 +14,6 @@ from ppi_ml.errors import UsageError
 from ppi_ml.progress import Progress
 
 _SUFFIXES = (".md", ".json")
-_WORSE = 5
 
 
 def run(
@@ -66,7 +65,7 @@ def run(
             out.write_text(card.to_markdown(), encoding="utf-8")
     _kit.say(card.to_dict() if json else card.to_text())
     if card.verdict.status == "worse":
-        raise typer.Exit(_WORSE)
+        raise typer.Exit(_kit.WORSE)
 
 
 COMMAND = Command("evaluate", "Judge a bundle by what came after its training.", run)

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ppi_ml.commands._kit import Json, Memory, Quiet, Threads, limit_threads, say, where
+from ppi_ml.commands._kit import WORSE, Json, Memory, Quiet, Threads, limit_threads, say, where
 from ppi_ml.declare import Command
 from ppi_ml.progress import Progress
-
-WORSE = 5
 
 
 def run(
