@@ -122,6 +122,13 @@ def test_what_is_no_log_or_lacks_the_training_is_refused(run, make_shop):
         ppi_ml.evaluate(run, log, "2019-08-01")
 
 
+def test_threads_and_memory_are_those_that_the_scorer_was_given(run):
+    engine = ppi_ml.Scorer.load(run.bundle, threads=3, memory="2GB").config.engine
+    assert (engine.threads, engine.memory) == (3, "2GB")
+    engine = ppi_ml.Scorer.load(run.bundle).config.engine
+    assert (engine.threads, engine.memory) == (2, run.config.engine.memory)
+
+
 def test_the_command_says_the_same(run, make_shop, tmp_path):
     for name, frame in make_shop(seed=1, customers=400, quitters=True).items():
         frame.write_csv(tmp_path / f"{name}.csv")

@@ -105,7 +105,9 @@ class ScorerBase(ABC):
     ) -> None:
         """Take the parts of a verified bundle and let it prove itself on made-up customers."""
         self.bundle, self.model = bundle, model
-        self.config = _config_of(bundle)
+        config = _config_of(bundle)
+        here = {"threads": threads, "memory": memory or config.engine.memory}
+        self.config = config.model_copy(update={"engine": config.engine.model_copy(update=here)})
         noted = {p["name"]: p["sha256"] for p in bundle.manifest.get("plugins", [])}
         plugins = load_plugins(self.config.plugins, noted)
         for name in noted.keys() - {plugin.name for plugin in plugins}:
@@ -124,7 +126,7 @@ class ScorerBase(ABC):
         # what a plug-in reads nobody says
         self._unread = frozenset() if plugins else reads.unread((entity.product, entity.group))
         self._threads = threads
-        self._memory = bytes_of(memory or self.config.engine.memory)
+        self._memory = bytes_of(self.config.engine.memory)
         stored = bundle.json("selftest.json")
         if stored is not None:
             selftest.check(stored, self.answer, bundle.folder)
